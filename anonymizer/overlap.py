@@ -1,0 +1,59 @@
+"""Run the front of a chain of generators in a thread of its own, a bounded number of items ahead.
+
+The steps of the pipeline spend their time in C code that lets go of the interpreter lock: decoding, detecting and
+encoding run side by side this way. Order, errors and clean-up are those of the plain generator.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+_END = object()
+
+
+def overlapped(items: Iterator[T], ahead: int) -> Iterator[T]:
+    """Yield what `items` yields, computed up to `ahead` items early in another thread.
+
+    An exception in `items` is raised here, after the items before it. Closing this generator closes `items` and
+    waits for its thread, so a caller that gives up leaves nothing running.
+    """
+    handover: queue.Queue[object] = queue.Queue(maxsize=max(1, ahead))
+    failure: list[BaseException] = []
+    gave_up = threading.Event()
+
+    def put(item: object) -> bool:
+        while not gave_up.is_set():
+            try:
+                handover.put(item, timeout=0.1)
+                return True
+            except queue.Full:
+                continue
+        return False
+
+    def work() -> None:
+        try:
+            for item in items:
+                if not put(item):
+                    break
+        except BaseException as error:
+            failure.append(error)
+        finally:
+            close = getattr(items, "close", None)
+            if close is not None:
+                close()
+            put(_END)
+
+    thread = threading.Thread(target=work, name="anonymizer-overlap", daemon=True)
+    thread.start()
+    try:
+        while (item := handover.get()) is not _END:
+            yield item  # type: ignore[misc]  # the queue holds what `items` yielded, and _END
+        if failure:
+            raise failure[0]
+    finally:
+        gave_up.set()
+        thread.join()
