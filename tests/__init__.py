@@ -1,0 +1,1 @@
+"""The tests mirror the package; promises/ and transcripts/ are about the whole."""
