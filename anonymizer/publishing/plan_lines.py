@@ -1,0 +1,123 @@
+"""A plan's nouns as the objects of its lines, and back: floats exactly, and nothing taken that is not understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any
+
+from anonymizer.geometry import Geometry
+from anonymizer.types import Decision, Region
+
+PLAN_VERSION = 1
+FRAME_KEYS = {"frame", "pts", "regions"}
+_HEADER_KEYS = {"anonymizer_plan", "source", "coded_wh", "displayed_wh", "orientation", "sample_aspect_ratio", "time_base", "labels", "policy"}
+_REGION_KEYS = {"label", "shape", "xyxy", "track_id", "origin", "score"}
+
+
+@dataclass(frozen=True, slots=True)
+class PlanHeader:
+    """What a plan says before its first frame."""
+
+    source_name: str
+    source_sha256: str
+    geometry: Geometry
+    time_base: Fraction
+    labels: tuple[str, ...] = ()
+    policy: Mapping[str, Any] = field(default_factory=dict)  # the settings it was made with, as JSON values
+
+
+def header_line(header: PlanHeader) -> dict[str, Any]:
+    geometry = header.geometry
+    return {
+        "anonymizer_plan": PLAN_VERSION,
+        "source": {"name": header.source_name, "sha256": header.source_sha256},
+        "coded_wh": list(geometry.coded_wh),
+        "displayed_wh": list(geometry.displayed_wh),
+        "orientation": geometry.orientation,
+        "sample_aspect_ratio": str(geometry.sample_aspect_ratio),
+        "time_base": str(header.time_base),
+        "labels": list(header.labels),
+        "policy": dict(header.policy),
+    }
+
+
+def region_line(region: Region) -> dict[str, Any]:
+    # float() takes numpy's numbers exactly; json writes the shortest text that reads back as the same double.
+    return {
+        "label": str(region.label),
+        "shape": region.shape,
+        "xyxy": [float(edge) for edge in region.xyxy],
+        "track_id": None if region.track_id is None else int(region.track_id),
+        "origin": region.origin,
+        "score": None if region.score is None else float(region.score),
+    }
+
+
+def header_of(line: Mapping[str, Any]) -> PlanHeader:
+    if line.get("anonymizer_plan") != PLAN_VERSION:
+        raise ValueError(f"it should say anonymizer_plan {PLAN_VERSION}")
+    require_keys(line, _HEADER_KEYS)
+    require_keys(line["source"], {"name", "sha256"})
+    if not isinstance(line["policy"], dict):
+        raise ValueError("its policy is not an object")
+    width, height = (whole(edge) for edge in line["coded_wh"])
+    geometry = Geometry((width, height), whole(line["orientation"]), Fraction(_text(line["sample_aspect_ratio"])))
+    return PlanHeader(
+        source_name=_text(line["source"]["name"]),
+        source_sha256=_text(line["source"]["sha256"]),
+        geometry=geometry,
+        time_base=Fraction(_text(line["time_base"])),
+        labels=tuple(_text(label) for label in line["labels"]),
+        policy=line["policy"],
+    )
+
+
+def frame_of(line: Mapping[str, Any]) -> tuple[int, Decision]:
+    require_keys(line, FRAME_KEYS)
+    if not isinstance(line["regions"], list):
+        raise ValueError("its regions are not a list")
+    return whole(line["pts"]), Decision(whole(line["frame"]), tuple(_region_of(region) for region in line["regions"]))
+
+
+def _region_of(line: Any) -> Region:
+    require_keys(line, _REGION_KEYS)
+    if not isinstance(line["xyxy"], list) or len(line["xyxy"]) != 4:
+        raise ValueError("a region's xyxy is not a list of four numbers")
+    left, top, right, bottom = (_number(edge) for edge in line["xyxy"])
+    return Region(
+        label=_text(line["label"]),
+        shape=line["shape"],
+        xyxy=(left, top, right, bottom),
+        track_id=None if line["track_id"] is None else whole(line["track_id"]),
+        origin=line["origin"],
+        score=None if line["score"] is None else _number(line["score"]),
+    )
+
+
+def require_keys(line: Any, keys: set[str]) -> None:
+    if not isinstance(line, dict):
+        raise ValueError(f"an object with {', '.join(sorted(keys))} was expected")
+    if missing := keys - line.keys():
+        raise ValueError(f"{sorted(missing)[0]} is missing")
+    if unknown := line.keys() - keys:
+        raise ValueError(f"{sorted(unknown)[0]} is unknown")
+
+
+def whole(value: Any) -> int:
+    if type(value) is not int:  # bool is an int, and no count
+        raise ValueError(f"{value!r} is not a whole number")
+    return value
+
+
+def _number(value: Any) -> float:
+    if type(value) not in (int, float):
+        raise ValueError(f"{value!r} is not a number")
+    return float(value)
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{value!r} is not text")
+    return value

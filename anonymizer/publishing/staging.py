@@ -1,0 +1,285 @@
+"""A name appears only when the file is whole: a hidden, locked sibling until then.
+
+The sibling's name is a function of the target's, so that two runs at one target meet at one file: whoever locks it
+writes, the other is refused. A left-over of a killed run is unlocked by the kernel and removed by the next run in
+its folder. Where locks are missing (fcntl, or the file system), a sibling untouched for a day counts as left over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import re
+import stat
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from anonymizer.errors import ConfigError, TargetError
+
+_flock: Callable[[int, int], None] | None
+try:
+    from fcntl import LOCK_EX, LOCK_NB, flock
+
+    _flock = flock
+except ImportError:  # Windows
+    _flock = None
+
+_STAGING_NAME = re.compile(r"\..*\.anonymizer-[0-9a-f]{12}\.part(\.[^.]*)?", re.DOTALL)
+_LONGEST_NAME_BYTES = 255  # NAME_MAX of every file system in use; what is ours in a name takes 25 bytes and the suffix
+_UNTOUCHED_S = 24 * 3600  # where nothing can be locked: no run is silent for a day
+_LOCK_PATIENCE_S = 0.5  # a sweep of another run holds a lock for as long as it takes to remove a file
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}  # EFBIG: the limit of `ulimit -f`; Python ignores SIGXFSZ
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP}
+_NO_LINKS = {errno.EPERM, errno.EACCES, errno.ENOSYS, errno.EOPNOTSUPP, errno.EMLINK}
+_UMASK_LOCK = threading.Lock()
+_OPEN_FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+
+def require_target(target: Path, *, source: Path | None = None, overwrite: bool = False) -> None:
+    """Refuse a target that cannot or must not be written, before any work is done.
+
+    ConfigError where the command is wrong (the input itself, an existing file without `overwrite`), TargetError
+    where the world is (no such folder, not a folder, not writable). A symbolic link at `target` is what gets
+    replaced, never the file it points to.
+    """
+    try:
+        _require_target(target, source, overwrite)
+    except OSError as error:  # A folder on the way that may not be entered, a name too long.
+        raise TargetError(f"{target.name}: {_words(error)}", hint="choose another output with -o") from error
+
+
+def _require_target(target: Path, source: Path | None, overwrite: bool) -> None:
+    if source is not None and _same_file(source, target):
+        raise ConfigError(f"{target.name}: is the input itself", hint="name another output with -o; the input is never changed")
+    if target.is_dir():
+        raise TargetError(f"{target.name}: is a folder", hint="name a file in it")
+    if os.path.lexists(target):
+        if not (target.is_file() or target.is_symlink()):
+            raise TargetError(f"{target.name}: is not a regular file", hint="write to a file; devices and pipes cannot be published whole")
+        if not overwrite:
+            raise ConfigError(f"{target.name}: already exists", hint="say -y to replace it, or name another output with -o")
+    folder = target.parent
+    if not folder.exists():
+        raise TargetError(f"{target.name}: the folder {folder} does not exist", hint=f"make it first: mkdir -p {folder}")
+    if not folder.is_dir():
+        raise TargetError(f"{target.name}: {folder} is not a folder", hint="name an output inside a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise TargetError(f"{target.name}: the folder {folder} cannot be written", hint="choose another folder with -o, or change its permissions")
+
+
+@contextmanager
+def staged(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a hidden path beside `target`; move it there only if the block ends without an error.
+
+    The staging file exists, empty, is locked and readable by its owner alone. Without `overwrite` nothing is ever
+    replaced, not even a file that appears while the block runs. A full disk inside the block becomes a TargetError.
+    """
+    require_target(target, overwrite=overwrite)
+    sweep_leftovers(target.parent)
+    staging = target.with_name(_staging_name(target.name))
+    descriptor = _create_locked(staging, target)
+    try:
+        try:
+            yield staging
+            _publish(descriptor, staging, target, overwrite=overwrite)
+        except OSError as error:
+            if error.errno not in _DISK_FULL:
+                raise
+            raise TargetError(f"{target.name}: {_words(error)}", hint="nothing was published; free some space or choose another folder with -o") from error
+    finally:
+        _remove(descriptor, staging)
+        os.close(descriptor)  # Only now: an unlocked staging file is everybody's to remove.
+
+
+def find_leftovers(folder: Path) -> tuple[Path, ...]:
+    """Staging files in `folder` that no living run holds, sorted."""
+    found = []
+    for path in _staging_files(folder):
+        with _taken_over(path) as is_ours:
+            if is_ours:
+                found.append(path)
+    return tuple(found)
+
+
+def sweep_leftovers(folder: Path) -> tuple[Path, ...]:
+    """Remove the staging files in `folder` that no living run holds, and say which; what cannot be removed stays."""
+    removed = []
+    for path in _staging_files(folder):
+        with _taken_over(path) as is_ours, contextlib.suppress(OSError):
+            if is_ours:
+                path.unlink()
+                removed.append(path)
+    return tuple(removed)
+
+
+def _staging_name(name: str) -> str:
+    """The hidden name for a target's name: the same suffix, from which FFmpeg and people guess what it holds."""
+    suffix = Path(name).suffix
+    mark = f".anonymizer-{hashlib.sha256(os.fsencode(name)).hexdigest()[:12]}.part{suffix}"
+    room = _LONGEST_NAME_BYTES - len(os.fsencode(mark)) - 1
+    stem = os.fsencode(name.removesuffix(suffix))[: max(room, 0)]
+    return f".{stem.decode('utf-8', 'ignore')}{mark}"
+
+
+def _staging_files(folder: Path) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = [entry.name for entry in entries if _STAGING_NAME.fullmatch(entry.name) and entry.is_file(follow_symlinks=False)]
+    except OSError:
+        return []
+    return [folder / name for name in sorted(names)]
+
+
+def _create_locked(staging: Path, target: Path) -> int:
+    """A descriptor of the new, locked, empty staging file; TargetError if another run holds it."""
+    deadline_s = time.monotonic() + _LOCK_PATIENCE_S
+    while True:
+        try:
+            descriptor = os.open(staging, _OPEN_FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            with _taken_over(staging) as is_ours:
+                if is_ours:
+                    staging.unlink(missing_ok=True)
+                    continue
+        except OSError as error:
+            raise TargetError(f"{target.name}: {_words(error)}", hint=f"choose another folder than {target.parent} with -o") from error
+        else:
+            # A sweep that came between creation and lock has removed the name: then this file is nobody's, begin again.
+            if _lock(descriptor) is not False and _is_named(descriptor, staging):
+                return descriptor
+            os.close(descriptor)
+        if time.monotonic() > deadline_s:
+            raise TargetError(f"{target.name}: another run is writing it", hint=f"wait for it to end; if none runs, remove {staging.name}")
+        time.sleep(0.02)
+
+
+def _lock(descriptor: int) -> bool | None:
+    """True if locked, False if another holds the lock, None if nothing can be locked here."""
+    if _flock is None:
+        return None
+    try:
+        _flock(descriptor, LOCK_EX | LOCK_NB)
+    except OSError as error:
+        return None if error.errno in _NO_LOCKS else False
+    return True
+
+
+@contextmanager
+def _taken_over(path: Path) -> Iterator[bool]:
+    """Hold the lock of a staging file whose run is dead, while the block runs; False if it lives or cannot be told."""
+    try:
+        descriptor = os.open(path, _OPEN_FLAGS)
+    except OSError:
+        yield False
+        return
+    try:
+        locked = _lock(descriptor)
+        if locked is None:
+            locked = time.time() - os.fstat(descriptor).st_mtime > _UNTOUCHED_S
+        # Between opening and locking the name may have been published and given to a new run's file.
+        yield locked and _is_named(descriptor, path)
+    finally:
+        os.close(descriptor)
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    """Is the open file the one that `path` names?"""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except OSError:
+        return False
+
+
+def _publish(descriptor: int, staging: Path, target: Path, *, overwrite: bool) -> None:
+    """Give the whole file its name, so that it survives a power cut; TargetError if that cannot be done."""
+    if not _is_named(descriptor, staging):
+        raise TargetError(
+            f"{target.name}: its unfinished file vanished while it was written", hint=f"nothing was published; look at who cleans {target.parent}"
+        )
+    if os.fstat(descriptor).st_size == 0:
+        raise TargetError(f"{target.name}: nothing was written to it", hint="nothing was published; this is a bug, please report it")
+    try:
+        os.chmod(staging, _usual_mode(target))
+        os.fsync(descriptor)
+        if overwrite:
+            staging.replace(target)
+        else:
+            _rename_without_replacing(staging, target)
+        _flush_folder(target.parent)
+    except FileExistsError as error:
+        raise TargetError(f"{target.name}: appeared while it was being made", hint="nothing was replaced; say -y to replace it") from error
+    except OSError as error:
+        raise TargetError(f"{target.name}: {_words(error)}", hint="nothing was published; look at the disk, or choose another folder with -o") from error
+
+
+def _rename_without_replacing(staging: Path, target: Path) -> None:
+    """Rename, or raise FileExistsError: os.rename would silently replace."""
+    try:
+        os.link(staging, target, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError) as error:
+        if isinstance(error, OSError) and error.errno not in _NO_LINKS:
+            raise
+        # File systems without hard links (FAT, some network shares): take the name first, then replace one's own file.
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        staging.replace(target)
+    else:
+        with contextlib.suppress(OSError):  # The target is whole; a second, hidden name for it is left to the next sweep.
+            staging.unlink()
+
+
+def _usual_mode(target: Path) -> int:
+    """The permissions the target gets: those of the file it replaces, else what the umask leaves."""
+    try:
+        replaced = os.lstat(target)
+    except OSError:
+        pass
+    else:
+        if stat.S_ISREG(replaced.st_mode):
+            return stat.S_IMODE(replaced.st_mode)
+    with _UMASK_LOCK:  # Two readers at once could leave the stricter mask in place for good.
+        umask = os.umask(0o077)
+        os.umask(umask)
+    return 0o666 & ~umask
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make the new name survive a power cut, where a folder can be opened and flushed."""
+    with contextlib.suppress(OSError):  # Too late to fail: the whole file has its name.
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _remove(descriptor: int, staging: Path) -> None:
+    """Remove the unfinished file; after publishing there is none."""
+    if not _is_named(descriptor, staging):
+        return
+    try:
+        staging.unlink()
+    except OSError:
+        # The folder was made read-only under us: at least nothing of the content stays, unless it is published already.
+        with contextlib.suppress(OSError):
+            if os.fstat(descriptor).st_nlink == 1:
+                os.ftruncate(descriptor, 0)
+
+
+def _same_file(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _words(error: OSError) -> str:
+    """The system's own words, in lower case: "no space left on device"."""
+    words = os.strerror(error.errno) if error.errno else str(error)
+    return words[:1].lower() + words[1:]

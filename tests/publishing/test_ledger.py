@@ -1,0 +1,65 @@
+"""A rerun skips what is finished, and only that."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from anonymizer.errors import TargetError
+from anonymizer.publishing import LEDGER_NAME, Ledger, Report, Settings
+from anonymizer.types import Tally
+
+MADE_WITH = Settings("source", "config", {"face": "weights"}, "0.1.0")
+
+
+@pytest.fixture
+def target(tmp_path: Path) -> Path:
+    path = tmp_path / "cam 1" / "out.mp4"
+    path.parent.mkdir()
+    path.write_bytes(b"sealed")
+    return path
+
+
+def note(folder: Path, target: Path) -> None:
+    Ledger(folder).add(target, Report("in.mp4", target.name, Tally(1, 1, 1, 1), 1.0, MADE_WITH))
+
+
+def test_finished_output_is_known_to_the_next_run(tmp_path: Path, target: Path) -> None:
+    assert not Ledger(tmp_path).is_finished(target, MADE_WITH)
+    note(tmp_path, target)
+    assert Ledger(tmp_path).is_finished(target, MADE_WITH)
+    assert Ledger(tmp_path).is_finished(target, replace(MADE_WITH, version="0.2.0"))
+
+
+@pytest.mark.parametrize("change", [{"source_sha256": "x"}, {"config_hash": "x"}, {"weights_sha256": {"face": "x"}}, {"weights_sha256": {}}])
+def test_output_of_other_settings_is_redone_and_may_be_replaced(tmp_path: Path, target: Path, change: dict[str, object]) -> None:
+    note(tmp_path, target)
+    assert not Ledger(tmp_path).is_finished(target, replace(MADE_WITH, **change))  # type: ignore[arg-type]
+    assert Ledger(tmp_path).is_ours(target)
+
+
+@pytest.mark.parametrize("content", [b"sealed and more", b"clear", None])
+def test_touched_output_is_neither_finished_nor_ours(tmp_path: Path, target: Path, content: bytes | None) -> None:
+    note(tmp_path, target)
+    target.unlink() if content is None else target.write_bytes(content)
+    assert not Ledger(tmp_path).is_finished(target, MADE_WITH)
+    assert not Ledger(tmp_path).is_ours(target)
+
+
+def test_line_cut_by_a_crash_costs_only_its_own_output(tmp_path: Path, target: Path) -> None:
+    note(tmp_path, target)
+    other = tmp_path / "other.mp4"
+    other.write_bytes(b"sealed too")
+    ledger = tmp_path / LEDGER_NAME
+    whole = ledger.read_bytes()
+    ledger.write_bytes(whole + whole[:40] + b"\xff")
+    note(tmp_path, other)
+    assert Ledger(tmp_path).is_finished(target, MADE_WITH)
+    assert Ledger(tmp_path).is_finished(other, MADE_WITH)
+
+
+def test_ledger_that_cannot_be_written_is_a_target_error(tmp_path: Path, target: Path) -> None:
+    ledger = Ledger(tmp_path)
+    (tmp_path / LEDGER_NAME).mkdir()
+    with pytest.raises(TargetError, match=LEDGER_NAME):
+        ledger.add(target, Report("in.mp4", "out.mp4", Tally(), 1.0, MADE_WITH))
