@@ -1,0 +1,190 @@
+"""Built-in values, then a profile, then a file, then what was said on the command line: one checked Config.
+
+Later layers win, key by key. Zones alone add up: a `--zone` must not uncover what a profile covers.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from anonymizer.config.schema import Config, HintedError
+from anonymizer.errors import ConfigError
+
+_ADDING_UP = {"zones"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedConfig:
+    """A checked configuration, and for each key ("encoding.crf") the name of the layer that set it."""
+
+    config: Config
+    origins: Mapping[str, str]
+
+    def origin(self, key: str) -> str:
+        """Where a value came from, "built in" if nothing set it."""
+        return self.origins.get(key, "built in")
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """YAML in which a key that stands twice is an error: PyYAML keeps the last, and the zones of the first would be lost."""
+
+
+def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> dict[Any, Any]:
+    loader.flatten_mapping(node)
+    found: dict[Any, Any] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is not text", key_node.start_mark)
+        if key in found:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", key_node.start_mark)
+        found[key] = loader.construct_object(value_node, deep=True)
+    return found
+
+
+_StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repeats)
+
+
+def load_config(
+    *, profile: str = "default", file: Path | None = None, values: Mapping[str, Any] | None = None, said_as: Mapping[str, str] | None = None
+) -> LoadedConfig:
+    """Lay `values` over a YAML file over a profile over what is built in; ConfigError with the key and where it stands.
+
+    `values` are by dotted key ("encoding.crf"); `said_as` names them as the caller does ("--crf").
+    """
+    merged: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    _lay(merged, origins, _read_yaml(_profile_text(profile), f"profile {profile}"), f"profile {profile}")
+    if file is not None:
+        try:
+            text = file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise ConfigError(f"{file.name}: {reason.lower()}", hint="name a YAML file with --config") from error
+        _lay(merged, origins, _read_yaml(text, file.name), file.name)
+    for key, value in (values or {}).items():
+        nested: Any = value
+        for part in reversed(key.split(".", 1)):
+            nested = {part: nested}
+        _lay(merged, origins, nested, (said_as or {}).get(key, "argument"))
+    try:
+        return LoadedConfig(Config.model_validate(merged), origins)
+    except ValidationError as error:
+        raise _as_config_error(error, origins) from error
+
+
+def profile_names() -> tuple[str, ...]:
+    """The profiles that come with the program, sorted."""
+    return tuple(sorted(entry.name.removesuffix(".yaml") for entry in _profiles_folder().iterdir() if entry.name.endswith(".yaml")))
+
+
+def all_keys(model: type[BaseModel] = Config, before: str = "") -> Iterator[str]:
+    """Every dotted key in the order of the schema; a section's keys follow its name."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from all_keys(field.annotation, f"{before}{name}.")
+        else:
+            yield before + name
+
+
+def _profiles_folder() -> Any:
+    inside = resources.files("anonymizer") / "configs"
+    # In a checkout they lie beside the package; the wheel has them inside.
+    return inside if inside.is_dir() else Path(__file__).resolve().parents[2] / "configs"
+
+
+def _profile_text(name: str) -> str:
+    if name not in profile_names():
+        raise ConfigError(f"profile {name}: there is none of that name", hint=_did_you_mean(name, profile_names()))
+    return str((_profiles_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
+
+
+def _read_yaml(text: str, name: str) -> dict[str, Any]:
+    try:
+        found = yaml.load(text, Loader=_StrictLoader)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}: " if mark is not None else ""
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(f"{name}: {where}{problem}", hint="write it as YAML: a key, a colon, a value") from error
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise ConfigError(f"{name}: holds no keys", hint="write it as YAML: a key, a colon, a value")
+    return found
+
+
+def _lay(below: dict[str, Any], origins: dict[str, str], above: Mapping[str, Any], name: str, before: str = "") -> None:
+    """Lay one layer over another, noting for each key who set it."""
+    for key, value in above.items():
+        path = before + key
+        if isinstance(value, Mapping):
+            section = below.setdefault(key, {})
+            if not isinstance(section, dict):
+                section = below[key] = {}
+            if not value:
+                origins.setdefault(path, name)
+            _lay(section, origins, value, name, f"{path}.")
+        elif value is None and isinstance(below.get(key), dict):
+            continue  # A section whose keys are all commented out.
+        elif path in _ADDING_UP and isinstance(below.get(key), list) and below[key] and value:
+            below[key] = [*below[key], *(value if isinstance(value, list | tuple) else [value])]
+            origins[path] = f"{origins[path]} + {name}"
+        else:
+            below[key] = list(value) if isinstance(value, tuple) else value
+            origins[path] = name
+
+
+def _as_config_error(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+    """The first thing that is wrong, with where it was said; a mistyped key with the nearest real one."""
+    first = error.errors(include_url=False)[0]
+    key = ".".join(part for part in first["loc"] if isinstance(part, str))
+    cause, value, hint = first.get("ctx", {}).get("error"), first["input"], None
+    if first["type"] == "extra_forbidden":
+        return ConfigError(f"{_origin_of(key, origins)}: no such key: {key}", hint=_did_you_mean(key, list(all_keys())))
+    if isinstance(cause, HintedError):
+        key, problem, hint = cause.key, cause.problem, cause.hint
+    elif first["type"] == "value_error":
+        problem = str(cause)
+    elif first["type"] == "literal_error":
+        expected = str(first["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+        problem, hint = f"{value!r} is not one of {expected}", _did_you_mean(str(value), expected.split(", "))
+    elif first["type"] == "model_type":
+        problem, hint = f"{value!r} is not a section", f"write its keys below it: {', '.join(name for name in all_keys() if name.startswith(f'{key}.'))}"
+    else:
+        problem = f"{value!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+    said = _origin_of(key, origins)
+    spoken = f"{said}: {problem}" if said.startswith("-") else f"{said}: {key}: {problem}"
+    return ConfigError(spoken, hint=hint or "see all keys and their values with: anonymizer config keys")
+
+
+def _origin_of(key: str, origins: Mapping[str, str]) -> str:
+    """Who set a key, or the nearest section above or below it."""
+    parts = key.split(".")
+    while parts:
+        path = ".".join(parts)
+        if path in origins:
+            return origins[path]
+        below = [origin for other, origin in origins.items() if other.startswith(f"{path}.")]
+        if below:
+            return below[-1]
+        parts.pop()
+    return "configuration"
+
+
+def _did_you_mean(word: str, choices: Any) -> str:
+    listed = ", ".join(choices)
+    if near := difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5):
+        return f"did you mean {near[0]}?"
+    # The last part alone: "crf" for "encoding.crf".
+    if inside := [choice for choice in choices if choice.rpartition(".")[2] == word.rpartition(".")[2]]:
+        return f"did you mean {inside[0]}?"
+    return f"there are {listed}" if len(listed) < 120 else "see all keys with: anonymizer config keys"
