@@ -1,0 +1,408 @@
+"""Still pictures in and out: every format, every orientation, every depth, and every way to be broken."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pillow_heif
+import pytest
+from PIL import Image, ImageCms, ImageFile
+from PIL.PngImagePlugin import PngInfo
+
+from anonymizer.errors import ConfigError, SourceError, TargetError
+from anonymizer.media import images
+from anonymizer.media.image_writing import check_written, target_format, write_image
+from anonymizer.media.images import StillImage, is_image, read_image
+from anonymizer.redaction import Effect, seal_frame
+from anonymizer.types import Decision, Region, SealedFrame
+from tests.conftest import draw_picture
+
+SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+RGB = draw_picture(0, (40, 30))
+RGBA = np.dstack([RGB, np.arange(30 * 40, dtype=np.uint16).reshape(30, 40) % 256]).astype(np.uint8)
+DEEP = (draw_picture(0, (40, 30)).astype(np.uint16) << 8) + np.arange(40, dtype=np.uint16)[None, :, None] * 5
+DEEP_RGBA = np.dstack([DEEP, np.full((30, 40), 60001, np.uint16)])
+
+
+def seal_all(still: StillImage, *regions: Region) -> list[SealedFrame]:
+    return [seal_frame(frame, Decision(frame.index, regions), Effect()) for frame in still.frames]
+
+
+def round_trip(path: Path, *regions: Region, **options: Any) -> tuple[StillImage, StillImage]:
+    """A picture as read, and as read again after it was sealed and written."""
+    still = read_image(path)
+    target = path.with_name("out" + path.suffix)
+    write_image(target, seal_all(still, *regions), still, **options)
+    check_written(target, still)
+    return still, read_image(target)
+
+
+def saved(path: Path, pixels: Any, **options: Any) -> Path:
+    picture = pixels if isinstance(pixels, Image.Image) else Image.fromarray(pixels)
+    picture.save(path, **options)
+    return path
+
+
+def heic(path: Path, mode: str, pixels: np.ndarray, **options: Any) -> Path:
+    picture = pillow_heif.from_bytes(mode=mode, size=(pixels.shape[1], pixels.shape[0]), data=pixels.tobytes())
+    picture.save(path, **options)
+    return path
+
+
+def deep(path: Path, pixels: np.ndarray) -> Path:
+    order = {2: None, 3: cv2.COLOR_RGB2BGR}.get(pixels.ndim if pixels.ndim == 2 or pixels.shape[2] == 3 else 4, cv2.COLOR_RGBA2BGRA)
+    path.write_bytes(cv2.imencode(path.suffix, pixels if order is None else cv2.cvtColor(pixels, order))[1].tobytes())
+    return path
+
+
+EXACT = [
+    pytest.param("a.png", lambda p: saved(p, RGB), "rgb24", id="png"),
+    pytest.param("a.png", lambda p: saved(p, RGBA), "rgba", id="png-alpha"),
+    pytest.param("a.png", lambda p: saved(p, Image.fromarray(RGB).convert("L")), "gray", id="png-gray"),
+    pytest.param("a.png", lambda p: saved(p, Image.fromarray(RGBA).convert("LA")), "rgba", id="png-gray-alpha"),
+    pytest.param("a.png", lambda p: saved(p, Image.fromarray(RGB).convert("1")), "gray", id="png-one-bit"),
+    pytest.param("a.png", lambda p: saved(p, Image.fromarray(RGB).quantize(16)), "rgb24", id="png-palette"),
+    pytest.param("a.png", lambda p: saved(p, Image.fromarray(RGB).quantize(16), transparency=3), "rgba", id="png-palette-transparent"),
+    pytest.param("a.png", lambda p: saved(p, RGB, transparency=(90, 90, 90)), "rgba", id="png-colour-key"),
+    pytest.param("a.png", lambda p: deep(p, DEEP[..., 0]), "gray16le", id="png-gray-16-bit"),
+    pytest.param("a.png", lambda p: deep(p, DEEP), "rgb48le", id="png-16-bit"),
+    pytest.param("a.png", lambda p: deep(p, DEEP_RGBA), "rgba64le", id="png-16-bit-alpha"),
+    pytest.param("a.webp", lambda p: saved(p, RGB, lossless=True), "rgb24", id="webp-lossless"),
+    pytest.param("a.webp", lambda p: saved(p, RGBA, lossless=True, exact=True), "rgba", id="webp-lossless-alpha"),
+    pytest.param("a.bmp", lambda p: saved(p, RGB), "rgb24", id="bmp"),
+    pytest.param("a.bmp", lambda p: saved(p, Image.fromarray(RGB).convert("L")), "gray", id="bmp-gray"),
+    pytest.param("a.gif", lambda p: saved(p, Image.fromarray(RGB).quantize(16)), "rgb24", id="gif"),
+    pytest.param("a.tif", lambda p: saved(p, RGB), "rgb24", id="tiff-raw"),
+    pytest.param("a.tif", lambda p: saved(p, RGB, compression="tiff_lzw"), "rgb24", id="tiff-lzw"),
+    pytest.param("a.tif", lambda p: saved(p, RGB, big_tiff=True), "rgb24", id="tiff-big"),
+    pytest.param("a.tif", lambda p: saved(p, Image.fromarray(RGB).convert("1"), compression="group4"), "gray", id="tiff-fax"),
+    pytest.param("a.tiff", lambda p: deep(p, DEEP[..., 0]), "gray16le", id="tiff-gray-16-bit"),
+    pytest.param("a.tiff", lambda p: deep(p, DEEP), "rgb48le", id="tiff-16-bit"),
+    pytest.param("a.tiff", lambda p: deep(p, DEEP_RGBA), "rgba64le", id="tiff-16-bit-alpha"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "pixel_format"), EXACT)
+def test_lossless_picture_keeps_every_pixel_and_its_depth(name: str, make: Callable[[Path], Path], pixel_format: str, tmp_path: Path) -> None:
+    before, after = round_trip(make(tmp_path / name))
+    assert (before.frame.pixel_format, after.format) == (pixel_format, before.format)
+    assert np.array_equal(before.frame.planes[0], after.frame.planes[0])
+    assert not before.frame.planes[0].flags.writeable
+
+
+CLOSE = [
+    pytest.param("a.jpg", lambda p: saved(p, RGB, quality=90, subsampling=2), "rgb24", id="jpeg-420"),
+    pytest.param("a.jpg", lambda p: saved(p, RGB, quality=60, subsampling=1), "rgb24", id="jpeg-422"),
+    pytest.param("a.jpeg", lambda p: saved(p, RGB, quality=90, subsampling=0, progressive=True), "rgb24", id="jpeg-444-progressive"),
+    pytest.param("a.jpg", lambda p: saved(p, Image.fromarray(RGB).convert("L"), quality=80), "gray", id="jpeg-gray"),
+    pytest.param("a.webp", lambda p: saved(p, RGB, quality=90), "rgb24", id="webp"),
+    pytest.param("a.webp", lambda p: saved(p, RGBA, quality=90), "rgba", id="webp-alpha"),
+    pytest.param("a.avif", lambda p: saved(p, RGB, quality=90, subsampling="4:4:4"), "rgb24", id="avif"),
+    pytest.param("a.avif", lambda p: saved(p, RGBA, quality=90), "rgba", id="avif-alpha"),
+    pytest.param("a.heic", lambda p: heic(p, "RGB", RGB, quality=90), "rgb24", id="heic"),
+    pytest.param("a.heic", lambda p: heic(p, "RGBA", RGBA, quality=90), "rgba", id="heic-alpha"),
+    pytest.param("a.heic", lambda p: heic(p, "L", RGB[..., 0].copy(), quality=90), "gray", id="heic-gray"),
+    pytest.param("a.heic", lambda p: heic(p, "RGB;16", DEEP, quality=90), "rgb48le", id="heic-10-bit"),
+]
+
+
+@pytest.mark.parametrize(("name", "make", "pixel_format"), CLOSE)
+def test_lossy_picture_stays_close_to_its_source(name: str, make: Callable[[Path], Path], pixel_format: str, tmp_path: Path) -> None:
+    before, after = round_trip(make(tmp_path / name))
+    assert (before.frame.pixel_format, after.frame.pixel_format, after.format) == (pixel_format, pixel_format, before.format)
+    scale = 257 if before.frame.planes[0].dtype == np.uint16 else 1
+    assert np.abs(before.frame.planes[0].astype(np.float64) - after.frame.planes[0]).mean() / scale < 2.5
+
+
+def test_jpeg_keeps_its_tables_and_subsampling(tmp_path: Path) -> None:
+    saved(tmp_path / "a.jpg", RGB, quality=71, subsampling=1)
+    round_trip(tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as before, Image.open(tmp_path / "out.jpg") as after:
+        assert before.quantization == after.quantization  # type: ignore[attr-defined]
+        assert before.layer == after.layer  # type: ignore[attr-defined]
+
+
+def test_jpeg_quality_can_be_asked_for(tmp_path: Path) -> None:
+    saved(tmp_path / "a.jpg", RGB, quality=95)
+    round_trip(tmp_path / "a.jpg", jpeg_quality=30)
+    assert (tmp_path / "out.jpg").stat().st_size < (tmp_path / "a.jpg").stat().st_size
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".avif"])
+def test_orientation_is_applied_and_not_written(suffix: str, orientation: int, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    before, after = round_trip(saved(tmp_path / f"a{suffix}", RGB, exif=exif, **({"quality": 95} if suffix in (".jpg", ".webp", ".avif") else {})))
+    assert before.size_wh == after.size_wh == ((40, 30) if orientation < 5 else (30, 40))
+    with Image.open(tmp_path / f"out{suffix}") as written:
+        assert written.getexif().get(0x0112, 1) == 1
+    expected = {
+        1: RGB, 2: RGB[:, ::-1], 3: RGB[::-1, ::-1], 4: RGB[::-1], 5: RGB.swapaxes(0, 1), 6: np.rot90(RGB, -1),
+        7: RGB[::-1, ::-1].swapaxes(0, 1), 8: np.rot90(RGB),
+    }[orientation]  # fmt: skip
+    assert np.abs(after.frame.planes[0].astype(int) - expected).mean() < 4
+
+
+def test_orientation_of_16_bit_tiff_is_applied_once(tmp_path: Path) -> None:
+    source = deep(tmp_path / "plain.tiff", DEEP)
+    still = read_image(source)
+    with Image.open(source) as plain:  # The same strip under a directory that says "turn me".
+        tags = dict(plain.tag_v2)  # type: ignore[attr-defined]
+    data = bytearray(source.read_bytes())
+    entry = data.find((339).to_bytes(2, "little") + (3).to_bytes(2, "little"))  # sample format, not needed here
+    assert entry > 0
+    assert 339 in tags
+    data[entry : entry + 12] = (274).to_bytes(2, "little") + (3).to_bytes(2, "little") + (1).to_bytes(4, "little") + (6).to_bytes(4, "little")
+    (tmp_path / "turned.tiff").write_bytes(data)
+    turned = read_image(tmp_path / "turned.tiff")
+    assert turned.frame.pixel_format == "rgb48le"
+    assert np.array_equal(turned.frame.planes[0], np.rot90(still.frame.planes[0], -1))
+
+
+def test_nonsense_orientation_is_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 77
+    assert read_image(saved(tmp_path / "a.jpg", RGB, exif=exif)).size_wh == (40, 30)
+
+
+def test_cmyk_is_written_as_rgb_with_a_note(tmp_path: Path) -> None:
+    before, after = round_trip(saved(tmp_path / "a.jpg", Image.fromarray(RGB).convert("CMYK"), quality=95))
+    assert (before.frame.pixel_format, after.frame.pixel_format) == ("rgb24", "rgb24")
+    assert any("CMYK" in note for note in before.notes)
+    assert np.abs(after.frame.planes[0].astype(int) - RGB).mean() < 4
+
+
+def test_icc_profile_and_resolution_stay(tmp_path: Path) -> None:
+    for suffix in (".jpg", ".png", ".tif"):
+        _, after = round_trip(saved(tmp_path / f"a{suffix}", RGB, icc_profile=SRGB, dpi=(300, 300)))
+        assert after.icc_profile == SRGB
+        assert after.dpi == pytest.approx((300, 300), abs=0.1)
+    for name, make in (("a.webp", lambda p: saved(p, RGB, icc_profile=SRGB)), ("a.avif", lambda p: saved(p, RGB, icc_profile=SRGB))):
+        assert round_trip(make(tmp_path / name))[1].icc_profile == SRGB
+    deep_source = read_image(deep(tmp_path / "a.png", DEEP))
+    for name in ("deep.png", "deep.tiff"):
+        with_profile = StillImage(tmp_path / name, "PNG" if "png" in name else "TIFF", deep_source.frames, icc_profile=SRGB, dpi=(300, 300))
+        write_image(tmp_path / name, seal_all(with_profile), with_profile)
+        check_written(tmp_path / name, with_profile)
+        assert (read_image(tmp_path / name).icc_profile, read_image(tmp_path / name).frame.pixel_format) == (SRGB, "rgb48le")
+
+
+@pytest.mark.parametrize("profile", [b"no profile at all", SRGB[:100], SRGB[:16] + b"CMYK" + SRGB[20:], SRGB.replace(b"acsp", b"face")])
+def test_icc_profile_that_is_none_is_dropped(profile: bytes, tmp_path: Path) -> None:
+    before, after = round_trip(saved(tmp_path / "a.png", RGB, icc_profile=profile))
+    assert (before.icc_profile, after.icc_profile) == (None, None)
+    assert any(carrier.fate == "dropped" and carrier.kind == "profile" for carrier in before.carriers)
+
+
+def test_bytes_behind_an_icc_profile_are_cut_off(tmp_path: Path) -> None:
+    assert round_trip(saved(tmp_path / "a.png", RGB, icc_profile=SRGB + b"home address"))[1].icc_profile == SRGB
+
+
+def test_png_colour_chunks_stay(tmp_path: Path) -> None:
+    info = PngInfo()
+    info.add(b"gAMA", (100000).to_bytes(4, "big"))
+    saved(tmp_path / "a.png", RGB, pnginfo=info)
+    round_trip(tmp_path / "a.png")
+    with Image.open(tmp_path / "out.png") as written:
+        assert written.info["gamma"] == 1.0
+
+
+ANIMATED = [
+    pytest.param("a.gif", {"duration": [40, 80, 120], "loop": 0}, id="gif"),
+    pytest.param("a.png", {"duration": [40, 80, 120], "loop": 3}, id="apng"),
+    pytest.param("a.webp", {"duration": [40, 80, 120], "loop": 2, "lossless": True}, id="webp"),
+    pytest.param("a.avif", {"duration": [40, 80, 120]}, id="avif"),
+]
+
+
+@pytest.mark.parametrize(("name", "options"), ANIMATED)
+def test_every_frame_of_an_animation_is_read_and_covered(name: str, options: dict[str, Any], tmp_path: Path) -> None:
+    pictures = [Image.fromarray(draw_picture(index * 4, (40, 30))) for index in range(3)]
+    saved(tmp_path / name, pictures[0], save_all=True, append_images=pictures[1:], **options)
+    before, after = round_trip(tmp_path / name, Region("zone", "box", (0, 0, 16, 30)))
+    assert before.animated
+    assert [frame.duration for frame in before.frames] == [frame.duration for frame in after.frames] == [40, 80, 120]
+    assert [frame.pts for frame in before.frames] == [0, 40, 120]
+    assert after.saving["loop"] == before.saving["loop"]
+    for frame, covered in zip(before.frames, after.frames, strict=True):
+        one, other = frame.planes[0].astype(int), covered.planes[0].astype(int)
+        assert np.abs(one - other)[:, :14, :3].mean() > 4
+        assert np.abs(one - other)[:, 24:, :3].mean() < 9
+
+
+def test_pages_of_a_tiff_are_all_read_and_written_in_their_sizes(tmp_path: Path) -> None:
+    pages = [Image.fromarray(draw_picture(0, size_wh)) for size_wh in ((40, 30), (20, 50))]
+    saved(tmp_path / "a.tif", pages[0], save_all=True, append_images=pages[1:])
+    before, after = round_trip(tmp_path / "a.tif")
+    assert not before.animated
+    assert [frame.size_wh for frame in after.frames] == [(40, 30), (20, 50)]
+
+
+def test_second_picture_of_an_mpo_is_left_behind_and_listed(tmp_path: Path) -> None:
+    with open(tmp_path / "a.jpg", "wb") as file:
+        Image.fromarray(RGB).save(file, format="MPO", save_all=True, append_images=[Image.fromarray(255 - RGB)])
+    before, after = round_trip(tmp_path / "a.jpg")
+    assert len(before.frames) == len(after.frames) == 1
+    assert {carrier.kind for carrier in before.carriers} == {"picture"}
+    assert after.carriers == ()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_covered_pixels_leave_no_trace_in_the_file(suffix: str, tmp_path: Path) -> None:
+    """Pictures that differ only under the cover give the same bytes."""
+    written = []
+    for number, shade in enumerate((0, 255)):
+        pixels = DEEP.copy()
+        pixels[10:20, 10:20] = shade
+        source = deep(tmp_path / f"{number}{suffix}", pixels)
+        still = read_image(source)
+        target = tmp_path / f"out{number}{suffix}"
+        write_image(target, seal_all(still, Region("face", "box", (9, 9, 21, 21))), still)
+        written.append(target.read_bytes())
+    assert written[0] == written[1]
+
+
+def test_alpha_is_opaque_where_covered_and_kept_elsewhere(tmp_path: Path) -> None:
+    _, after = round_trip(saved(tmp_path / "a.png", RGBA), Region("face", "box", (0, 0, 10, 10)))
+    alpha = after.frame.planes[0][..., 3]
+    assert (alpha[:10, :10] == 255).all()
+    assert np.array_equal(alpha[20:], RGBA[20:, :, 3])
+
+
+BROKEN = [
+    pytest.param("a.jpg", b"", "no bytes", id="empty"),
+    pytest.param("a.jpg", b"this is text\n" * 9, "not a picture", id="text"),
+    pytest.param("a.png", b"\x89PNG\r\n\x1a\n", "damaged", id="png-signature-alone"),
+    pytest.param("a.jpg", b"\xff\xd8\xff\xe0", "damaged", id="jpeg-start-alone"),
+    pytest.param("a.tif", b"II*\0\x08\0\0\0\xff\xff", "damaged", id="tiff-directory-cut"),
+    pytest.param("a.gif", b"GIF89a", "damaged", id="gif-start-alone"),
+    pytest.param("a.webp", b"RIFF\x10\0\0\0WEBPVP8 ", "damaged", id="webp-start-alone"),
+    pytest.param("a.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "damaged", id="heic-start-alone"),
+    pytest.param("a.avif", b"\0\0\0\x18ftypavif\0\0\0\0mif1avif", "damaged", id="avif-start-alone"),
+    pytest.param("a.bmp", b"BM" + bytes(12) + (40).to_bytes(4, "little") + bytes(40), "damaged", id="bmp-without-size"),
+    pytest.param("a.dng", b"II*\0", "not a picture", id="camera-raw"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "words"), BROKEN)
+def test_what_is_no_picture_is_refused_in_words(name: str, content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert is_image(tmp_path / name)
+    with pytest.raises(SourceError, match=words) as caught:
+        read_image(tmp_path / name)
+    assert caught.value.problem.startswith(name + ": ")
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif", ".bmp", ".gif", ".heic", ".avif"])
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_picture_cut_off_is_refused(suffix: str, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)  # A host program's choice must not become ours.
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
+    path = tmp_path / f"a{suffix}"
+    heic(path, "RGB", noise) if suffix == ".heic" else saved(path, noise)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * share)])
+    with pytest.raises(SourceError, match=f"a{suffix}: "):
+        read_image(path)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+
+
+def test_missing_picture_and_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"none\.png: cannot be read \(No such file"):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(SourceError, match="cannot be read"):
+        read_image(tmp_path)
+
+
+def test_bomb_is_refused_before_it_is_decoded(tmp_path: Path) -> None:
+    file = io.BytesIO()
+    Image.new("1", (16, 16)).save(file, "PNG")
+    data = bytearray(file.getvalue())
+    data[16:24] = (60000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
+    (tmp_path / "a.png").write_bytes(data)
+    with pytest.raises(SourceError, match=r"a\.png: 60000x60000 is more than 256 million pixels"):
+        read_image(tmp_path / "a.png")
+
+
+def test_pages_count_together_against_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures = [Image.fromarray(draw_picture(index * 4, (40, 30))) for index in range(3)]
+    saved(tmp_path / "a.gif", pictures[0], save_all=True, append_images=pictures[1:])
+    monkeypatch.setattr(images, "MAX_PIXELS", 40 * 30 * 3 - 1)
+    with pytest.raises(SourceError, match="40x30 in 3 pages or frames"):
+        read_image(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_float_and_32_bit_pixels_are_refused(mode: str, tmp_path: Path) -> None:
+    saved(tmp_path / "a.tif", Image.fromarray(RGB[..., 0].astype(np.float32 if mode == "F" else np.int32) * 70000))
+    with pytest.raises(SourceError, match=f"pixels of the kind {mode}"):
+        read_image(tmp_path / "a.tif")
+
+
+def test_picture_is_known_by_its_content(tmp_path: Path) -> None:
+    saved(tmp_path / "a.jpg", RGB).rename(tmp_path / "picture.dat")
+    (tmp_path / "movie.jpg").write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0isomavc1")
+    (tmp_path / "clip.avi").write_bytes(b"RIFF\x10\0\0\0AVI LIST")
+    saved(tmp_path / "b.jpg", RGB).rename(tmp_path / "stream.mjpeg")
+    found = {name: is_image(tmp_path / name) for name in ("picture.dat", "movie.jpg", "clip.avi", "stream.mjpeg", "missing.png", "missing.mp4")}
+    assert found == {"picture.dat": True, "movie.jpg": False, "clip.avi": False, "stream.mjpeg": False, "missing.png": True, "missing.mp4": False}
+
+
+def test_only_sealed_frames_are_written(tmp_path: Path) -> None:
+    still = read_image(saved(tmp_path / "a.png", RGB))
+    for wrong in ([still.frame], [RGB]):
+        with pytest.raises(TypeError):
+            write_image(tmp_path / "out.png", wrong, still)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="not those of the picture"):
+        write_image(tmp_path / "out.png", [], still)
+    assert not (tmp_path / "out.png").exists()
+
+
+def test_target_suffix_chooses_the_format(tmp_path: Path) -> None:
+    still = read_image(saved(tmp_path / "a.png", RGBA))
+    assert [target_format(still, Path(name)) for name in ("b.png", "b.JPG", "b.tif")] == ["PNG", "JPEG", "TIFF"]
+    with pytest.raises(ConfigError, match=r"b\.mp4: not the name of a picture"):
+        target_format(still, Path("b.mp4"))
+    notes = write_image(tmp_path / "b.jpg", seal_all(still), still, format="JPEG")
+    assert notes == ("transparency was replaced by white: jpg has none",)
+    check_written(tmp_path / "b.jpg", still)
+
+
+def test_misnamed_picture_keeps_its_real_format(tmp_path: Path) -> None:
+    saved(tmp_path / "a.png", RGB).rename(tmp_path / "a.jpg")
+    still = read_image(tmp_path / "a.jpg")
+    assert target_format(still, tmp_path / "out.jpg") == "PNG"
+
+
+def test_animation_does_not_fit_into_jpeg(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(draw_picture(index * 4, (40, 30))) for index in range(3)]
+    still = read_image(saved(tmp_path / "a.gif", pictures[0], save_all=True, append_images=pictures[1:]))
+    with pytest.raises(ConfigError, match="do not fit into jpeg"):
+        write_image(tmp_path / "b.jpg", seal_all(still), still, format="JPEG")
+
+
+def test_unwritable_target_is_said_in_words(tmp_path: Path) -> None:
+    still = read_image(saved(tmp_path / "a.png", RGB))
+    with pytest.raises(TargetError, match=r"a\.png: cannot be written as png \(No such file"):
+        write_image(tmp_path / "missing" / "b.png", seal_all(still), still)
+
+
+def test_check_refuses_a_written_picture_that_is_not_clean(tmp_path: Path) -> None:
+    still = read_image(saved(tmp_path / "a.png", RGB))
+    saved(tmp_path / "tagged.jpg", RGB, comment=b"me")
+    with pytest.raises(TargetError, match="would hold comment"):
+        check_written(tmp_path / "tagged.jpg", still)
+    (tmp_path / "cut.png").write_bytes((tmp_path / "a.png").read_bytes()[:-40])
+    with pytest.raises(TargetError, match="cannot be read again"):
+        check_written(tmp_path / "cut.png", still)
+    saved(tmp_path / "small.png", RGB[:20])
+    with pytest.raises(TargetError, match="pictures of"):
+        check_written(tmp_path / "small.png", still)
