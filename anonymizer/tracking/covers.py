@@ -1,0 +1,63 @@
+"""From an object's box to the area that hides it: margins, the ellipse that holds a face, the frame's edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anonymizer.tracking.motion import Floats
+from anonymizer.tracking.policy import LabelPolicy
+
+_EDGE_SHARE, _EDGE_PX = 0.04, 1.5  # a box this near the frame's edge (of its own side) is cut by it
+_BEYOND_EDGE = 0.5  # sides; the ellipse's chord along the edge is then 94 % of its axis
+
+
+def padded(boxes: Floats, policies: Sequence[LabelPolicy], px: float) -> Floats:
+    """Boxes cx, cy, w, h [N, 4] with their margins; `px` is how many coded pixels a policy's pixel has."""
+    margin = np.array([(1 + 2 * policy.pad_share, 2 * policy.pad_px * px) for policy in policies]).reshape(-1, 2)
+    out = boxes.copy()
+    out[:, 2:] = boxes[:, 2:] * margin[:, :1] + margin[:, 1:]
+    return out
+
+
+def beyond_edges(boxes: Floats, ellipse: np.ndarray, frame_wh: tuple[int, int]) -> Floats:
+    """Faces cut by the frame's edge, continued outside: an ellipse in the visible half would bare its corners."""
+    out = boxes.copy()
+    for axis in (0, 1):
+        side = boxes[:, 2 + axis]
+        low, high = boxes[:, axis] - side / 2, boxes[:, axis] + side / 2
+        near = np.maximum(_EDGE_SHARE * side, _EDGE_PX)
+        low = np.where(ellipse & (low <= near), low - _BEYOND_EDGE * side, low)
+        high = np.where(ellipse & (high >= frame_wh[axis] - near), high + _BEYOND_EDGE * side, high)
+        out[:, axis], out[:, 2 + axis] = (low + high) / 2, high - low
+    return out
+
+
+def grown_to_hold(outer: Floats, inner: Floats, ellipse: np.ndarray) -> Floats:
+    """Covers cx, cy, w, h [N, 4] enlarged until each holds the inner one of its row, as ellipses or as boxes.
+
+    An ellipse with axes A holds another at distance d, measured in A, if d plus the largest ratio of their axes is
+    at most 1. That is enough, not always needed; a box is exact.
+    """
+    out = outer.copy()
+    half = outer[:, 2:] / 2
+    apart = np.sqrt((((inner[:, :2] - outer[:, :2]) / half) ** 2).sum(axis=1))
+    factor = apart + (inner[:, 2:] / outer[:, 2:]).max(axis=1)
+    out[:, 2:] *= np.where(ellipse, np.maximum(factor, 1.0), 1.0)[:, None]
+    low = np.minimum(outer[:, :2] - half, inner[:, :2] - inner[:, 2:] / 2)
+    high = np.maximum(outer[:, :2] + half, inner[:, :2] + inner[:, 2:] / 2)
+    boxes = ~ellipse
+    out[boxes, :2], out[boxes, 2:] = ((low + high) / 2)[boxes], (high - low)[boxes]
+    return out
+
+
+def corners(boxes: Floats) -> Floats:
+    """cx, cy, w, h as left, top, right, bottom."""
+    return np.concatenate([boxes[:, :2] - boxes[:, 2:] / 2, boxes[:, :2] + boxes[:, 2:] / 2], axis=1)
+
+
+def centred(xyxy: np.ndarray) -> Floats:
+    """left, top, right, bottom as cx, cy, w, h."""
+    xyxy = np.asarray(xyxy, np.float64)
+    return np.concatenate([(xyxy[:, :2] + xyxy[:, 2:]) / 2, xyxy[:, 2:] - xyxy[:, :2]], axis=1)

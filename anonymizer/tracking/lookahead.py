@@ -1,0 +1,166 @@
+"""The final word on a frame, spoken when what comes after it has been seen.
+
+A track speaks for the frames between its sightings, for those before the first (back-fill) and after the last
+(hold). Its cover is as large as the largest box near in time, around a centre calmed over a few frames, and is then
+grown until it holds the frame's own detection whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from anonymizer.tracking import covers
+from anonymizer.tracking.camera import Timeline
+from anonymizer.tracking.motion import Floats
+from anonymizer.tracking.policy import TrackingPolicy
+from anonymizer.tracking.tracks import AGE, SCORE, Track
+from anonymizer.types import Decision, Detections, Origin, Region
+
+TREND_S = 0.25  # a track's speed is read off this much of its end, as a standard deviation of weights
+TREND_LASTS_S = 0.4  # and believed for so long: an extrapolation slows down to a stop
+TREND_RIDGE_S2 = 0.002  # what holds a speed read off one or two sightings back
+UNSEEN_WEIGHT = 0.3  # of an interpolated row against a sighting
+GROWTH_PER_S = 0.3  # of the size, with the time since the nearest sighting
+FULL_TRUST_SIGHTINGS = 4  # strong ones; with fewer, back-fill and hold reach less far: false finds are short
+_WINDOW_FRAMES = 24  # to either side, whatever the frame rate
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFrame:
+    """A frame that waits for its decision."""
+
+    number: int
+    frame_index: int
+    clock_s: float
+    time_s: float
+    shot: int
+    strong: Detections
+    damaged: bool
+
+
+class Lookahead:
+    """Turns tracks into the regions of one frame."""
+
+    def __init__(self, policy: TrackingPolicy, frame_wh: tuple[int, int]) -> None:
+        self._policy = policy
+        self._frame_wh = frame_wh
+        self._px = max(1.0, max(frame_wh) / policy.look_long_side) if policy.look_long_side else 1.0
+
+    def hold_s(self, track: Track) -> float:
+        """How long after its last sighting the track still covers."""
+        cx, cy, width, height = track.rows(track.last, track.last + 1)[0, :4]
+        margin = np.array([width, height]) * 0.75
+        inside = bool((margin <= (cx, cy)).all() and ((cx, cy) <= self._frame_wh - margin).all())
+        return (self._policy.vanished_hold_s if inside else self._policy.hold_s) * _trust(track)
+
+    def decide(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> Decision:
+        """Every region of the frame: tracks, strong detections no track holds, zones, damage."""
+        if frame.damaged:
+            whole = (0.0, 0.0, float(self._frame_wh[0]), float(self._frame_wh[1]))
+            return Decision(frame.frame_index, (Region("frame", "frame", whole, origin="whole_frame"),))
+        regions = self._of_tracks(frame, [track for track in tracks if self._speaks(track, frame, timeline)], timeline)
+        regions += self._missing(frame.strong, regions)
+        regions += [zone for zone, start_s, end_s in self._policy.zones if start_s <= frame.time_s and (end_s is None or frame.time_s < end_s)]
+        return Decision(frame.frame_index, tuple(regions))
+
+    def _speaks(self, track: Track, frame: PendingFrame, timeline: Timeline) -> bool:
+        if track.shot != frame.shot or not track.strong_sightings:
+            return False
+        if frame.number < track.first:
+            return timeline.clock_of(track.first) - frame.clock_s <= self._policy.backfill_s * _trust(track) + 1e-9
+        return frame.number <= track.last or frame.clock_s - timeline.clock_of(track.last) <= self.hold_s(track) + 1e-9
+
+    def _of_tracks(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> list[Region]:
+        if not tracks:
+            return []
+        smooth, own = self._placed(frame, tracks, timeline)
+        policies = [self._policy.of(track.label) for track in tracks]
+        ellipse = np.array([policy.shape == "ellipse" for policy in policies])
+        smooth = covers.beyond_edges(covers.padded(smooth, policies, self._px), ellipse, self._frame_wh)
+        seen = own[:, SCORE] > 0
+        exact = covers.beyond_edges(covers.padded(own[:, :4], policies, self._px), ellipse, self._frame_wh)
+        smooth[seen] = covers.grown_to_hold(smooth[seen], exact[seen], ellipse[seen])
+        boxes = covers.corners(smooth)
+        width, height = self._frame_wh
+        visible = (boxes[:, 0] < width) & (boxes[:, 1] < height) & (boxes[:, 2] > 0) & (boxes[:, 3] > 0)
+        return [
+            Region(
+                track.label,
+                policies[at].shape,
+                tuple(float(v) for v in boxes[at]),  # type: ignore[arg-type]  # four of them
+                track.track_id,
+                _origin(frame.number, track, bool(seen[at])),
+                float(own[at, SCORE]) if seen[at] else None,
+            )
+            for at, track in enumerate(tracks)
+            if visible[at]
+        ]
+
+    def _placed(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> tuple[Floats, Floats]:
+        """Each track's calm box [T, 4] in this frame, and its own path row [T, 6] (score 0: not seen)."""
+        step_s = max((timeline.clock_s[-1] - timeline.clock_s[0]) / max(1, len(timeline.clock_s) - 1), 1e-3)
+        reach = int(np.clip(round(max(2 * TREND_S, self._policy.hysteresis_s) / step_s), 1, _WINDOW_FRAMES))
+        anchors = np.array([min(max(frame.number, track.first), track.last) for track in tracks])
+        rows, valid = np.zeros((len(tracks), 2 * reach + 1, 6)), np.zeros((len(tracks), 2 * reach + 1))
+        for at, (track, anchor) in enumerate(zip(tracks, anchors, strict=True)):
+            start, end = max(track.first, anchor - reach, timeline.first), min(track.last, anchor + reach) + 1
+            rows[at, start - anchor + reach : end - anchor + reach] = track.rows(start, end)
+            valid[at, start - anchor + reach : end - anchor + reach] = 1.0
+        index = np.clip(anchors[:, None] + np.arange(-reach, reach + 1) - timeline.first, 0, len(timeline.clock_s) - 1)
+        scale, shift = timeline.carried_to(frame.number)
+        boxes = rows[..., :4] * scale[index][..., None]
+        boxes[..., :2] += shift[index]
+        away = timeline.clock_s[index] - timeline.clock_s[index[:, reach]][:, None]
+        beyond = frame.clock_s - timeline.clock_s[index[:, reach]]
+        outside = anchors != frame.number
+
+        spread = np.where(outside, TREND_S, max(self._policy.smoothing_s, 1e-3))[:, None]
+        weight = valid * np.exp(-0.5 * (away / spread) ** 2) * np.where(rows[..., SCORE] > 0, 1.0, UNSEEN_WEIGHT)
+        weight /= weight.sum(axis=1, keepdims=True)
+        mean_away = (weight * away).sum(axis=1)
+        centre = (weight[..., None] * boxes[..., :2]).sum(axis=1)
+        off = away - mean_away[:, None]
+        trend = (weight * off)[..., None] * boxes[..., :2]
+        speed = trend.sum(axis=1) / ((weight * off**2).sum(axis=1) + TREND_RIDGE_S2 * np.where(outside, 1.0, 0.1))[:, None]
+        ahead = np.sign(beyond) * TREND_LASTS_S * (1 - np.exp(-np.abs(beyond) / TREND_LASTS_S))
+        centre = centre + speed * (ahead - mean_away)[:, None]
+
+        near = (valid > 0) & (np.abs(away) <= self._policy.hysteresis_s + 1e-9)
+        size = np.where(near[..., None], boxes[..., 2:], 0.0).max(axis=1)
+        own = rows[:, reach].copy()
+        own[:, :4] = boxes[:, reach]
+        own[outside, SCORE] = 0.0
+        age = np.where(outside, np.abs(beyond), own[:, AGE])
+        return np.concatenate([centre, size * (1 + GROWTH_PER_S * age)[:, None]], axis=1), own
+
+    def _missing(self, strong: Detections, regions: Sequence[Region]) -> list[Region]:
+        """Strong detections that no region holds: whatever the tracker thinks, they are covered."""
+        if not len(strong):
+            return []
+        held = np.array([region.xyxy for region in regions]).reshape(-1, 4)
+        inside = (held[None, :, :2] <= strong.xyxy[:, None, :2]).all(axis=-1) & (strong.xyxy[:, None, 2:] <= held[None, :, 2:]).all(axis=-1)
+        same = np.array([region.label for region in regions])[None] == strong.label[:, None]
+        left = strong.where(~(inside & same).any(axis=1)) if len(regions) else strong
+        policies = [self._policy.of(str(label)) for label in left.label]
+        ellipse = np.array([policy.shape == "ellipse" for policy in policies], bool)
+        boxes = covers.corners(covers.beyond_edges(covers.padded(covers.centred(left.xyxy), policies, self._px), ellipse, self._frame_wh))
+        return [
+            Region(str(label), policy.shape, tuple(float(v) for v in box), None, "detected", float(score))  # type: ignore[arg-type]
+            for label, policy, box, score in zip(left.label, policies, boxes, left.score, strict=True)
+        ]
+
+
+def _trust(track: Track) -> float:
+    """How much of back-fill and hold a track has earned, up to 1."""
+    return min(1.0, track.strong_sightings / FULL_TRUST_SIGHTINGS)
+
+
+def _origin(number: int, track: Track, seen: bool) -> Origin:
+    if seen:
+        return "detected"
+    if number < track.first:
+        return "backfilled"
+    return "held" if number > track.last else "interpolated"

@@ -1,0 +1,66 @@
+"""What the tracker is told: thresholds, margins and times, as values with units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Literal
+
+from anonymizer.types import Region
+
+Zone = tuple[Region, float, float | None]  # the cover, first second, end second (excluded; None: to the end)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPolicy:
+    """How one kind of object is believed and covered.
+
+    A detection from `strong_score` on is always covered; one from `weak_score` on only beside a strong one of the
+    same track. The cover reaches `pad_share` of the box's width and height plus `pad_px` over each of its sides.
+    """
+
+    strong_score: float = 0.5
+    weak_score: float = 0.2
+    shape: Literal["ellipse", "box"] = "box"
+    pad_share: float = 0.10
+    pad_px: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.weak_score <= self.strong_score <= 1:
+            raise ValueError(f"scores want 0 <= weak <= strong <= 1, not {self.weak_score} and {self.strong_score}")
+        if min(self.pad_share, self.pad_px) < 0:
+            raise ValueError("a negative margin would leave a strong detection's edge clear")
+
+
+DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType(
+    {
+        "face": LabelPolicy(shape="ellipse", pad_share=0.12, pad_px=1.0),
+        "plate": LabelPolicy(shape="box", pad_share=0.08, pad_px=1.0),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackingPolicy:
+    """Everything the tracker may know beside what it sees."""
+
+    lookahead_s: float = 1.0  # decisions wait so long for what comes next (architecture: files 1.0, live 0.4)
+    labels: Mapping[str, LabelPolicy] = field(default_factory=lambda: DEFAULT_LABELS)
+    other: LabelPolicy = LabelPolicy()  # every label that `labels` does not name
+    backfill_s: float = 0.5  # cover before the first sighting; never more than the look-ahead
+    hold_s: float = 0.4  # cover after the last sighting of an object that reached the frame's edge
+    vanished_hold_s: float = 0.8  # and of one that vanished in the middle of the picture
+    hysteresis_s: float = 0.2  # a cover is never smaller than its neighbours so far to either side
+    smoothing_s: float = 0.08  # standard deviation of the weights that calm the centre
+    look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
+    zones: tuple[Zone, ...] = ()
+
+    def __post_init__(self) -> None:
+        times = (self.lookahead_s, self.backfill_s, self.hold_s, self.vanished_hold_s, self.hysteresis_s, self.smoothing_s)
+        if min(times) < 0:
+            raise ValueError("a time span cannot be negative")
+
+    def of(self, label: str) -> LabelPolicy:
+        """The policy of one label."""
+        return self.labels.get(label, self.other)

@@ -1,0 +1,63 @@
+"""One object through time: where it was seen, and where it must have been between two sightings."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from anonymizer.tracking.camera import Timeline
+from anonymizer.tracking.motion import Floats
+
+CX, CY, W, H, SCORE, AGE = range(6)  # columns of a path; score 0: not seen, age: seconds to the nearest sighting
+
+
+class Track:
+    """A path without holes from the first to the last sighting, in coded pixels of each frame."""
+
+    __slots__ = ("_path", "first", "label", "last", "shot", "strong_sightings", "track_id")
+
+    def __init__(self, track_id: int, label: str, shot: int, number: int) -> None:
+        self.track_id = track_id
+        self.label = label
+        self.shot = shot
+        self.first = number
+        self.last = number - 1
+        self.strong_sightings = 0
+        self._path: Floats = np.zeros((8, 6))
+
+    def see(self, number: int, box: Floats, score: float, strong: bool, timeline: Timeline) -> None:
+        """Add a sighting cx, cy, w, h in frame `number`; the frames since the last one are interpolated."""
+        gap = number - self.last - 1 if self.last >= self.first else 0
+        row = self.last + 1 - self.first
+        while row + gap >= len(self._path):
+            self._path = np.concatenate([self._path, np.zeros_like(self._path)])
+        if gap:
+            self._path[row : row + gap] = self._between(number, box, timeline)
+        self._path[row + gap] = (*box, score, 0.0)
+        self.last = number
+        self.strong_sightings += strong
+
+    def _between(self, number: int, box: Floats, timeline: Timeline) -> Floats:
+        """Rows of the frames between the last sighting and the new one, carried there by the camera from both."""
+        scale, shift = timeline.carried_to(number)
+        start, stop = self.last - timeline.first, number - timeline.first
+        old = self._path[self.last - self.first, :4] * scale[start]
+        old[:2] += shift[start]
+        clock = timeline.clock_s[start : stop + 1]
+        share = ((clock - clock[0]) / max(clock[-1] - clock[0], 1e-9))[1:-1, None]
+        rows = np.zeros((stop - start - 1, 6))
+        rows[:, :4] = old + share * (box - old)
+        rows[:, :2] -= shift[start + 1 : stop]
+        rows[:, :4] /= scale[start + 1 : stop, None]
+        rows[:, AGE] = np.minimum(clock[1:-1] - clock[0], clock[-1] - clock[1:-1])
+        return rows
+
+    def rows(self, start: int, end: int) -> Floats:
+        """The path's rows of frames start..end (excluded), which must lie on it."""
+        return self._path[start - self.first : end - self.first]
+
+    def drop_before(self, number: int) -> None:
+        """Forget the rows before frame `number`, but never the last."""
+        drop = min(number, self.last) - self.first
+        if drop > 0:
+            self._path = self._path[drop:].copy()
+            self.first += drop
