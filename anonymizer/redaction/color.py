@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,31 +22,39 @@ _LUMA_SHARES = {
     9: (0.2627, 0.0593),
     10: (0.2627, 0.0593),
 }
-_FULL_RANGE = 2
+_FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 _HD_ROWS = 720  # Untagged video is BT.601 below and BT.709 from here on, as players take it.
 
 
-def color_samples(pixels: PixelFormat) -> str:
-    """One letter for every sample of a pixel in plane order, alpha left out: "yuv", "gbr", "bgr", "y"."""
-    return "".join(pixels.planes).replace("a", "")
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """What a frame's sample values mean."""
 
+    pixels: PixelFormat
+    color: Color
+    rows: int
 
-def samples_of(rgb: NDArray[np.float32], pixels: PixelFormat, color: Color, rows: int) -> NDArray[np.float32]:
-    """RGB of 0..255 in the last axis as the frame's samples, in the order of `color_samples`."""
-    order = color_samples(pixels)
-    peak = float((1 << pixels.bits) - 1)
-    unit = np.asarray(rgb, np.float32) / np.float32(255)
-    if "y" not in order:
-        return np.ascontiguousarray(unit[..., ["rgb".index(letter) for letter in order]] * np.float32(peak))
-    red, blue = _LUMA_SHARES.get(color.matrix, _LUMA_SHARES[1] if rows >= _HD_ROWS else _LUMA_SHARES[6])
-    luma = unit[..., 0] * red + unit[..., 1] * (1 - red - blue) + unit[..., 2] * blue
-    parts = [luma, (unit[..., 2] - luma) / (2 * (1 - blue)), (unit[..., 0] - luma) / (2 * (1 - red))]
-    # Gray and yuvj formats are full range unless tagged otherwise, as libswscale takes them.
-    untagged_full = order == "y" or "yuvj" in pixels.name
-    if color.range == _FULL_RANGE or (color.range == 0 and untagged_full):
-        scales, offsets = (peak, peak, peak), (0.0, (peak + 1) / 2, (peak + 1) / 2)
-    else:
-        step = float(1 << (pixels.bits - 8))
-        scales, offsets = (219 * step, 224 * step, 224 * step), (16 * step, 128 * step, 128 * step)
-    samples = [part * scale + offset for part, scale, offset in zip(parts, scales, offsets, strict=True)][: len(order)]
-    return np.stack(samples, axis=-1).clip(0, peak).astype(np.float32)
+    @property
+    def opaque(self) -> int:
+        """The largest sample value."""
+        return (1 << self.pixels.bits) - 1
+
+    def samples(self, rgb: NDArray[np.float32]) -> NDArray[np.float32]:
+        """RGB of 0..255 in the last axis as samples of a pixel in plane order, alpha left out."""
+        order = "".join(self.pixels.planes).replace("a", "")
+        unit = np.asarray(rgb, np.float32) / np.float32(255)
+        if "y" not in order:
+            return np.ascontiguousarray(unit[..., ["rgb".index(letter) for letter in order]] * np.float32(self.opaque))
+        red, blue = _LUMA_SHARES.get(self.color.matrix, _LUMA_SHARES[1] if self.rows >= _HD_ROWS else _LUMA_SHARES[6])
+        luma = unit[..., 0] * red + unit[..., 1] * (1 - red - blue) + unit[..., 2] * blue
+        parts = (luma, (unit[..., 2] - luma) / (2 * (1 - blue)), (unit[..., 0] - luma) / (2 * (1 - red)))
+        step = 2.0 ** (self.pixels.bits - 8)
+        y_scale, uv_scale, black = (self.opaque, self.opaque, 0) if self._is_full_range else (219 * step, 224 * step, 16 * step)
+        scaled = (parts[0] * y_scale + black, parts[1] * uv_scale + 128 * step, parts[2] * uv_scale + 128 * step)
+        samples = np.stack(scaled[: len(order)], axis=-1)
+        return samples.clip(0, self.opaque).astype(np.float32)
+
+    @property
+    def _is_full_range(self) -> bool:
+        # Gray and yuvj formats are full range unless tagged otherwise, as libswscale takes them.
+        return self.color.range == _FULL_RANGE or (self.color.range == 0 and self.pixels.name.startswith(("gray", "yuvj", "yuvaj")))

@@ -6,14 +6,14 @@ An effect cannot leak what it never saw: `Surroundings` are made from planes who
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.geometry import Geometry
-from anonymizer.redaction.color import NEUTRAL_RGB, samples_of
+from anonymizer.redaction.color import NEUTRAL_RGB
 from anonymizer.redaction.fill import Surroundings, diffuse
 
 FEATHER = 0.12  # Share of the region's shorter side; chosen by eye.
@@ -34,6 +34,7 @@ class Effect:
     color: tuple[int, int, int] | None = None
     image: NDArray[np.uint8] | None = None
     feather: float = FEATHER
+    drawable: tuple[NDArray[np.float32], ...] = field(init=False, repr=False, default=())  # the image, premultiplied, and its halves
 
     def __post_init__(self) -> None:
         if self.kind not in EFFECTS:
@@ -50,6 +51,7 @@ class Effect:
             kept = self.image.copy()
             kept.flags.writeable = False
             object.__setattr__(self, "image", kept)
+            object.__setattr__(self, "drawable", _halved(kept))
 
     def turned_for(self, geometry: Geometry) -> Effect:
         """The effect for coded frames of that geometry: its image appears upright and undistorted on the screen."""
@@ -77,7 +79,7 @@ class Painting:
     origin_xy: tuple[int, int]
     node_wh: tuple[int, int]
     smooth: bool = True
-    image: NDArray[np.uint8] | None = None
+    image: tuple[NDArray[np.float32], ...] | None = None  # as Effect.drawable
 
 
 def _blur(around: Surroundings, effect: Effect) -> Painting:
@@ -97,20 +99,32 @@ def _pixelate(around: Surroundings, effect: Effect) -> Painting:
     # Windows start on whole blocks (fill.py aligns them), so that blocks do not wander with a box.
     missing = (-rows % _BLOCK_NODES, -columns % _BLOCK_NODES)
     padded = np.asarray(cv2.copyMakeBorder(fill.samples, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE), np.float32)
-    blocks = padded.reshape(padded.shape[0] // _BLOCK_NODES, _BLOCK_NODES, padded.shape[1] // _BLOCK_NODES, _BLOCK_NODES, -1).mean(axis=(1, 3))
+    shape = (padded.shape[0] // _BLOCK_NODES, padded.shape[1] // _BLOCK_NODES, fill.samples.shape[2])
+    blocks = np.asarray(cv2.resize(padded, shape[1::-1], interpolation=cv2.INTER_AREA), np.float32).reshape(shape)
     return replace(fill, samples=blocks, node_wh=(fill.node_wh[0] * _BLOCK_NODES, fill.node_wh[1] * _BLOCK_NODES), smooth=False)
 
 
 def _solid(around: Surroundings, effect: Effect) -> Painting:
     """One colour."""
     rgb = np.asarray(effect.color or NEUTRAL_RGB, np.float32).reshape(1, 1, 3)
-    return Painting(samples_of(rgb, around.pixels, around.color, around.size_wh[1]), around.origin_xy, around.node_wh)
+    return Painting(around.palette.samples(rgb), around.origin_xy, around.node_wh)
 
 
 def _image(around: Surroundings, effect: Effect) -> Painting:
     """A picture in every region, over a colour or the fill of "blur"."""
     under = _blur(around, effect) if effect.color is None else _solid(around, effect)
-    return replace(under, image=effect.image)
+    return replace(under, image=effect.drawable)
+
+
+def _halved(image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], ...]:
+    """Premultiplied RGBA at full size, half, quarter, ...: a small face must not pay for a large picture."""
+    level = image.astype(np.float32)
+    level[..., :3] *= level[..., 3:] / np.float32(255)
+    levels = [level]
+    while min(level.shape[:2]) > 16:
+        level = np.asarray(cv2.resize(level, (level.shape[1] // 2, level.shape[0] // 2), interpolation=cv2.INTER_AREA), np.float32)
+        levels.append(level)
+    return tuple(levels)
 
 
 EFFECTS: dict[str, Callable[[Surroundings, Effect], Painting]] = {

@@ -1,7 +1,7 @@
 """Erase, then decorate: the only place that makes a SealedFrame.
 
 The value written at a covered pixel is a function of pixels outside every cover of the frame, of the geometry of the
-covers, and of constants; never of a covered pixel. See docs/architecture.md, "Sealed effects".
+covers, and of constants; never of a covered pixel. Two frames that differ only under their cover are sealed alike.
 """
 
 from __future__ import annotations
@@ -11,13 +11,16 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.pixels import PixelFormat, pixel_format
-from anonymizer.redaction.color import NEUTRAL_RGB, samples_of
+from anonymizer.pixels import pixel_format
+from anonymizer.redaction.color import NEUTRAL_RGB, Palette
 from anonymizer.redaction.effects import EFFECTS, Effect, Painting
 from anonymizer.redaction.fill import look_around
+from anonymizer.redaction.grid import Grid, Sheet, Window, sheets_of
 from anonymizer.redaction.mask import Cover, Patch, cover_of
 from anonymizer.redaction.paint import painted
 from anonymizer.types import _SEAL, Decision, Frame, Plane, SealedFrame
+
+_STRIP_CELLS = 1 << 16  # Strips of this many cells and their float copies stay near the processor; measured.
 
 
 def seal_frame(frame: Frame, decision: Decision, effect: Effect) -> SealedFrame:
@@ -29,69 +32,65 @@ def seal_frame(frame: Frame, decision: Decision, effect: Effect) -> SealedFrame:
     pixels = pixel_format(frame.pixel_format)
     if pixels is None:
         raise ValueError(f"frame {frame.index}: {frame.pixel_format} is not a workable pixel format")
+    palette, grid = Palette(pixels, frame.color, frame.size_wh[1]), Grid.of(frame, pixels)
+    sheets = sheets_of(grid, pixels)
     if any(region.shape == "frame" for region in decision.regions):
-        return _sealed(frame, decision, _blank(frame, pixels))
-    cover = cover_of(frame, pixels, decision, effect.feather)
+        return _sealed(frame, decision, _blank(frame, sheets, palette))
+    cover = cover_of(decision, grid, frame.spread_px, effect.feather)
     if not cover.patches:
         return _sealed(frame, decision, frame.planes)
     planes = tuple(np.array(plane, order="C") for plane in frame.planes)
-    _erase(planes, cover, pixels)
-    _decorate(planes, cover, pixels, frame, effect)
+    _erase(planes, sheets, cover)
+    _decorate(planes, sheets, cover, palette, effect)
     return _sealed(frame, decision, planes)
 
 
-def _erase(planes: tuple[Plane, ...], cover: Cover, pixels: PixelFormat) -> None:
+def _erase(planes: tuple[Plane, ...], sheets: tuple[Sheet, ...], cover: Cover) -> None:
     """Set every covered sample to 0: from here on nobody knows what was there."""
-    for plane, samples in enumerate(planes):
-        shift, plane_wh = pixels.shift_wh(plane), pixels.plane_wh(plane, cover.grid.size_wh)
-        for patch in cover.patches:
-            clear = (cover.core_at(patch.window, shift, plane_wh) ^ 1).astype(samples.dtype)
-            window = samples[cover.plane_window(patch.window, shift, plane_wh)]
-            np.multiply(window, clear if samples.ndim == 2 else clear[..., None], out=window)
+    for patch in cover.patches:
+        clear: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        for sheet, plane in zip(sheets, planes, strict=True):
+            if sheet.shift_wh not in clear:
+                clear[sheet.shift_wh] = cover.core_in(patch.window, sheet) ^ np.uint8(1)
+            samples, keep = plane[sheet.spanned_by(patch.window)], clear[sheet.shift_wh]
+            np.multiply(samples, keep if plane.ndim == 2 else keep[..., None], out=samples)
 
 
-def _decorate(planes: tuple[Plane, ...], cover: Cover, pixels: PixelFormat, frame: Frame, effect: Effect) -> None:
+def _decorate(planes: tuple[Plane, ...], sheets: tuple[Sheet, ...], cover: Cover, palette: Palette, effect: Effect) -> None:
     """Paint the effect over every patch."""
     paint = EFFECTS[effect.kind]
-    # All paintings before the first stroke: no patch may see the paint of another, or their order would show.
-    paintings = [paint(look_around(planes, cover, patch, pixels, frame.color), effect) for patch in cover.patches]
+    # All paintings before the first stroke: a patch that saw the paint of another would show in which order they came.
+    paintings = [paint(look_around(planes, sheets, cover, patch, palette), effect) for patch in cover.patches]
     for patch, painting in zip(cover.patches, paintings, strict=True):
-        _blend(planes, cover, patch, painting, pixels, frame)
+        for window in patch.window.strips(_STRIP_CELLS):
+            _blend(planes, sheets, cover, patch, window, painting, palette)
 
 
-def _blend(planes: tuple[Plane, ...], cover: Cover, patch: Patch, painting: Painting, pixels: PixelFormat, frame: Frame) -> None:
-    """Write the painting into the patch's window: all of it on the core, less and less of it on the soft edge."""
+def _blend(planes: tuple[Plane, ...], sheets: tuple[Sheet, ...], cover: Cover, patch: Patch, window: Window, painting: Painting, palette: Palette) -> None:
+    """Write a part of the painting: all of it on the core, less and less of it on the soft edge."""
     strengths: dict[tuple[int, int], NDArray[np.float32]] = {}
-    first_sample = 0
-    for plane, role in enumerate(pixels.planes):
-        shift, plane_wh = pixels.shift_wh(plane), pixels.plane_wh(plane, cover.grid.size_wh)
-        if shift not in strengths:
-            strengths[shift] = cover.strength_at(patch, shift, plane_wh)
-        rows, columns = cover.plane_window(patch.window, shift, plane_wh)
-        fill = painted(painting, patch, pixels, frame, role, first_sample, rows, columns, shift)
-        first_sample += len(role.replace("a", ""))
-        window = planes[plane][rows, columns]
-        strength = strengths[shift] if window.ndim == 2 else strengths[shift][..., None]
-        mixed = fill - window
-        mixed *= strength
-        mixed += window
-        # Half up; a sample with strength 0 is a whole number still, and keeps its value.
+    for sheet, plane in zip(sheets, planes, strict=True):
+        if sheet.shift_wh not in strengths:
+            strengths[sheet.shift_wh] = cover.strength_in(window, patch, sheet)
+        samples, strength = plane[sheet.spanned_by(window)], strengths[sheet.shift_wh]
+        mixed = painted(painting, window, patch, sheet, palette) - samples
+        mixed *= strength if plane.ndim == 2 else strength[..., None]
+        mixed += samples
+        # Half up. A sample of which nothing is covered is still a whole number here, and keeps its value.
         mixed += np.float32(0.5)
-        np.copyto(window, mixed, casting="unsafe")
+        np.copyto(samples, mixed, casting="unsafe")
 
 
-def _blank(frame: Frame, pixels: PixelFormat) -> tuple[Plane, ...]:
+def _blank(frame: Frame, sheets: tuple[Sheet, ...], palette: Palette) -> tuple[Plane, ...]:
     """Planes of one neutral grey: where everything is covered there is nothing to diffuse."""
-    grey = samples_of(np.asarray(NEUTRAL_RGB, np.float32), pixels, frame.color, frame.size_wh[1])
-    planes, first_sample, opaque = [], 0, (1 << pixels.bits) - 1
-    for plane, role in zip(frame.planes, pixels.planes, strict=True):
-        blank = np.full(plane.shape, opaque, plane.dtype)
-        count = len(role.replace("a", ""))
-        if plane.ndim == 2 and count:
-            blank[...] = round(float(grey[first_sample]))
-        elif count:
-            blank[..., :count] = np.rint(grey[first_sample : first_sample + count])
-        first_sample += count
+    grey = np.rint(palette.samples(np.asarray(NEUTRAL_RGB, np.float32)))
+    planes = []
+    for sheet, plane in zip(sheets, frame.planes, strict=True):
+        blank = np.full(plane.shape, palette.opaque, plane.dtype)
+        if plane.ndim == 3:
+            blank[..., : len(grey)] = grey
+        elif sheet.role != "a":
+            blank[...] = grey[sheet.samples]
         planes.append(blank)
     return tuple(planes)
 
