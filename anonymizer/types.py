@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,12 +174,14 @@ class Observation:
     """That a frame was looked at, how, and what was found; or why it was not.
 
     `detections` is None exactly when `failure` says what went wrong: "found nothing" is an empty Detections.
+    `ignored` counts what was found and dropped because it lies in an ignore zone, for the report.
     """
 
     frame_index: int
     detections: Detections | None
     how: How = "full"
     failure: str | None = None
+    ignored: int = 0
 
     def __post_init__(self) -> None:
         if (self.detections is None) != (self.failure is not None):
@@ -223,6 +225,8 @@ class SealedFrame:
     """A frame whose decided regions are erased and decorated: the only thing an encoder accepts."""
 
     __slots__ = ("_decision", "_frame")
+    _decision: Decision
+    _frame: Frame
 
     def __init__(self, frame: Frame, decision: Decision, *, token: object) -> None:
         if token is not _SEAL:
@@ -232,11 +236,21 @@ class SealedFrame:
         for plane in frame.planes:
             if plane.flags.writeable:
                 raise ValueError("a sealed frame's planes must be read-only")
-        self._frame = frame
-        self._decision = decision
+        object.__setattr__(self, "_frame", frame)
+        object.__setattr__(self, "_decision", decision)
 
     def __init_subclass__(cls) -> None:
         raise TypeError("a SealedFrame has no subclasses")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise TypeError("a SealedFrame never changes")
+
+    def __delattr__(self, name: str) -> None:
+        raise TypeError("a SealedFrame never changes")
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        # copy, deepcopy and pickle rebuild an object without asking __init__ for the token.
+        raise TypeError("a SealedFrame cannot be copied or pickled: seal the frame again")
 
     @property
     def frame(self) -> Frame:
