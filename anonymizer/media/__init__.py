@@ -1,0 +1,1 @@
+"""FFmpeg in, FFmpeg out: the only package that imports av."""
