@@ -1,0 +1,123 @@
+"""From labels and weights to detectors that have proved that they work."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from anonymizer.detection.canary import require_canary, require_running
+from anonymizer.detection.detector import Detector
+from anonymizer.detection.model_store import ModelCard, shipped_models, verify
+from anonymizer.detection.onnx_network import OnnxNetwork
+from anonymizer.detection.session import TIMEOUT_S
+from anonymizer.detection.thresholds import Thresholds, loosest, thresholds_for
+from anonymizer.detection.yolo import Network, YoloDetector
+from anonymizer.errors import ConfigError, ModelError
+
+
+def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads: int | None = None, timeout_s: float = TIMEOUT_S) -> tuple[Detector, ...]:
+    """Detectors for all of the labels, each of which has looked at the canary; no labels, no detectors.
+
+    `weights` maps a label, or several with commas between, to a shipped model's name or to an `.onnx` or `.pt` file;
+    labels without an entry are found by a shipped model. A shipped model must find its labels in the canary, somebody
+    else's only answer to it: nobody here knows what it ought to find. ConfigError for a label that nothing finds and
+    for weights that no label uses, ModelError for everything that is wrong with a file.
+    """
+    cards = {card.name: card for card in shipped_models()} if labels else {}
+    detectors: list[Detector] = []
+    for source, wanted in _by_source(labels, weights, cards).items():
+        if source in cards:
+            detectors.append(_shipped(cards[source], wanted, threads, timeout_s))
+        else:
+            detectors.append(_foreign(Path(source), wanted, threads, timeout_s))
+    return tuple(detectors)
+
+
+def label_thresholds(labels: Sequence[str], weights: Mapping[str, str], strictness: float) -> dict[str, Thresholds]:
+    """The scores that count for each label with these weights; nothing is loaded."""
+    cards = {card.name: card for card in shipped_models()} if labels else {}
+    several: dict[str, list[Thresholds]] = {}
+    for source, wanted in _by_source(labels, weights, cards).items():
+        maps = cards[source].score_to_precision if source in cards else {}
+        for label in wanted:
+            several.setdefault(label, []).append(thresholds_for(maps.get(label, ()), strictness))
+    return {label: loosest(known) for label, known in several.items()}
+
+
+def _by_source(labels: Sequence[str], weights: Mapping[str, str], cards: Mapping[str, ModelCard]) -> dict[str, list[str]]:
+    """Which labels each model name or file has to find, every label once."""
+    chosen: dict[str, str] = {}
+    for several, source in weights.items():
+        for label in several.split(","):
+            if label not in labels:
+                raise ConfigError(f"weights are given for '{label}', which is not looked for", hint=f"add it: --detect {','.join([*labels, label])}")
+            chosen[label] = source
+    sources: dict[str, list[str]] = {}
+    for label in dict.fromkeys(labels):
+        found = chosen.get(label) or next((card.name for card in cards.values() if label in card.labels), None)
+        if found is None:
+            known = sorted({known for card in cards.values() for known in card.labels})
+            raise ConfigError(
+                f"no model finds '{label}'", hint=f"there are models for {', '.join(known)}; for others give weights: --weights {label}=FILE.onnx"
+            )
+        sources.setdefault(found, []).append(label)
+    return sources
+
+
+def _shipped(card: ModelCard, wanted: Sequence[str], threads: int | None, timeout_s: float) -> Detector:
+    """A model of ours, checked by hash and canary."""
+    if missing := [label for label in wanted if label not in card.labels]:
+        raise ConfigError(f"the model {card.name} does not find '{missing[0]}'", hint=f"it finds {', '.join(card.labels)}")
+    network = OnnxNetwork(verify(card), card.name, threads=threads, timeout_s=timeout_s)
+    detector = YoloDetector(network, {label: [card.labels.index(label)] for label in wanted})
+    require_canary(detector, timeout_s)
+    return detector
+
+
+def _foreign(path: Path, wanted: Sequence[str], threads: int | None, timeout_s: float) -> Detector:
+    """A network of somebody else."""
+    network: Network
+    if path.suffix.lower() == ".pt":
+        from anonymizer.detection.ultralytics_engine import TorchNetwork
+
+        network = TorchNetwork(path, threads=threads)
+    else:
+        try:
+            network = OnnxNetwork(path.read_bytes(), path.name, threads=threads, timeout_s=timeout_s)
+        except OSError as error:
+            raise ModelError(
+                f"{path.name}: the weights cannot be read ({error.strerror})", hint="say --weights LABEL=FILE with an existing .onnx or .pt file"
+            ) from error
+    detector = YoloDetector(network, {label: classes_of(label, network.class_names, path.name, alone=len(wanted) == 1) for label in wanted})
+    require_running(detector, timeout_s)
+    return detector
+
+
+def classes_of(label: str, names: Sequence[str], file_name: str, *, alone: bool) -> list[int] | None:
+    """Which classes of a network count as a label: those of its name, those with it as a word, or (None) all of them.
+
+    All only where the network serves that label alone: who says `face=my.onnx` says that what it finds are faces.
+
+    >>> classes_of("plate", ["car", "license_plate"], "my.onnx", alone=True)
+    [1]
+    """
+    for matches in (_exactly, _as_word):
+        if found := [index for index, name in enumerate(names) if matches(label, name)]:
+            return found
+    if alone:
+        return None
+    known = f"it knows {_listed(names)}" if names else "it does not tell its class names, so it can serve one label only"
+    raise ConfigError(f"{file_name}: the network has no class for '{label}'", hint=known)
+
+
+def _exactly(label: str, name: str) -> bool:
+    return name.strip().lower() == label.lower()
+
+
+def _as_word(label: str, name: str) -> bool:
+    return label.lower() in name.lower().replace("_", " ").replace("-", " ").split()
+
+
+def _listed(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "")

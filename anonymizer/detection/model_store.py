@@ -1,0 +1,83 @@
+"""The models inside the package: a card each, and the proof that the file is the one the card speaks of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from anonymizer.detection.thresholds import ScoreMap
+from anonymizer.errors import ModelError
+
+WEIGHTS = Path(__file__).parent / "weights"
+# A card and its weights could be replaced together; what is written here cannot be without changing code.
+TRUSTED_SHA256 = {
+    "face_plate": "a81184117481cba0e79a57cc1d3eb61896052ca002dc25fb642eaf337a6bc531",
+}
+_HINT = "reinstall the package: pip install --force-reinstall --no-deps video-anonymizer"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelCard:
+    """What is known about a shipped model; `weights/<name>.json` holds it, and says where each figure is from."""
+
+    name: str
+    file: Path
+    task: str
+    labels: tuple[str, ...]
+    architecture: str
+    licence: str
+    sha256: str
+    size_bytes: int
+    input: Mapping[str, Any]
+    data: tuple[str, ...]
+    recipe: str
+    figures: Mapping[str, Any] = field(default_factory=dict)
+    score_to_precision: Mapping[str, ScoreMap] = field(default_factory=dict)
+
+
+def shipped_models() -> tuple[ModelCard, ...]:
+    """The cards of all models in the package, by name. Nothing is loaded and no weights are read."""
+    return tuple(_card(path) for path in sorted(WEIGHTS.glob("*.json")))
+
+
+def verify(card: ModelCard) -> bytes:
+    """The bytes of a shipped model; ModelError unless they are exactly those that the card and this code speak of.
+
+    The network is made of these very bytes, so nothing can be exchanged between this look and its use.
+    """
+    try:
+        model = card.file.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{card.file.name}: the shipped model cannot be read ({error.strerror})", hint=_HINT) from error
+    found = hashlib.sha256(model).hexdigest()
+    if found != card.sha256 or found != TRUSTED_SHA256.get(card.name):
+        raise ModelError(f"{card.file.name}: the shipped model was altered (sha256 {found[:12]}..., expected {card.sha256[:12]}...)", hint=_HINT)
+    return model
+
+
+def _card(path: Path) -> ModelCard:
+    """One card; ModelError if it does not hold what every card holds."""
+    try:
+        read = json.loads(path.read_text("utf-8"))
+        maps = {label: tuple((float(score), float(share)) for score, share in points) for label, points in read["score_to_precision"].items()}
+        return ModelCard(
+            name=path.stem,
+            file=path.with_suffix(".onnx"),
+            task=read["task"],
+            labels=tuple(read["labels"]),
+            architecture=read["architecture"],
+            licence=read["licence"],
+            sha256=read["sha256"],
+            size_bytes=int(read["size_bytes"]),
+            input=read["input"],
+            data=tuple(read["data"]),
+            recipe=read["recipe"],
+            figures=read["figures"],
+            score_to_precision=maps,
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{path.name}: the model card cannot be read ({type(error).__name__}: {error})", hint=_HINT) from error

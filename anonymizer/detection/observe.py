@@ -1,0 +1,80 @@
+"""One frame looked at by every detector: an Observation, whatever happens."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.detection.detector import Detector
+from anonymizer.detection.schedule import LookPlan
+from anonymizer.detection.tiling import merged, views
+from anonymizer.detection.watchdog import answer_within
+from anonymizer.errors import ModelError
+from anonymizer.types import Detections, Observation, Picture
+
+
+def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan) -> Observation:
+    """Look at the whole frame with every detector; one that raises, hangs or answers nonsense fails the frame.
+
+    Boxes are those of the coded frame, clipped to it. No detectors found nothing: that is what `--detect none` asks.
+    A failed observation is the last one: a detector that hangs is left behind in its thread and must not be asked again.
+    """
+    found: list[Detections] = []
+    for detector in detectors:
+        try:
+            found.append(_seen(picture.rgb, detector, look))
+        except ModelError as error:
+            return Observation(picture.frame_index, None, failure=error.problem)
+        except Exception as error:  # a detector is anybody's code: whatever it raises, it has not looked
+            return Observation(picture.frame_index, None, failure=f"{detector.name}: {type(error).__name__}: {error}")
+    seen = Detections.joined(found)
+    wanted = ~_in_zones(seen.xyxy, picture, look)
+    return Observation(picture.frame_index, _coded(seen.where(wanted), picture), ignored=int(np.count_nonzero(~wanted)))
+
+
+def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan) -> Detections:
+    """What one detector sees in a picture, in its pixels, from the weak thresholds on."""
+    size_wh = (rgb.shape[1], rgb.shape[0])
+    parts = views(size_wh, look.tile_wh, look.tile_overlap)
+    pictures = [view.of(rgb) for view in parts]
+    answer = answer_within(look.deadline_s, detector.name, lambda: detector.detect(pictures))
+    check_answer(answer, len(pictures), detector)
+    strong_enough = [
+        part.where(np.asarray([score >= look.weak.get(label, 0.0) for score, label in zip(part.score, part.label, strict=True)], bool)) for part in answer
+    ]
+    return strong_enough[0] if len(parts) == 1 else merged(list(zip(parts, strong_enough, strict=True)), size_wh)
+
+
+def check_answer(answer: list[Detections], pictures: int, detector: Detector) -> None:
+    """ModelError unless the answer is one Detections for each picture, with known labels and scores in 0..1."""
+    if not isinstance(answer, list) or len(answer) != pictures or not all(isinstance(part, Detections) for part in answer):
+        raise ModelError(f"{detector.name}: the detector did not answer for every picture", hint="this is a bug in the detector")
+    for part in answer:
+        # Looked at again: their arrays can be written to after the first check, and NaN is below every threshold.
+        part.__post_init__()
+        if ((part.score < 0) | (part.score > 1)).any():
+            raise ModelError(f"{detector.name}: the detector gives scores outside 0..1", hint="this is a bug in the detector")
+        if unknown := set(part.label.tolist()) - set(detector.labels):
+            raise ModelError(
+                f"{detector.name}: the detector gives labels it does not list ({', '.join(sorted(unknown))})", hint="this is a bug in the detector"
+            )
+
+
+def _in_zones(xyxy: NDArray[np.float32], picture: Picture, look: LookPlan) -> NDArray[np.bool_]:
+    """Which boxes of the picture have their centre in an ignore zone."""
+    inside = np.zeros(len(xyxy), bool)
+    displayed = np.asarray(picture.geometry.displayed_wh, np.float32)
+    centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2 * (displayed / (picture.rgb.shape[1], picture.rgb.shape[0]))
+    for left, top, right, bottom in look.ignore_zones_xyxy:
+        inside |= (centre >= (left, top)).all(axis=1) & (centre < (right, bottom)).all(axis=1)
+    return inside
+
+
+def _coded(seen: Detections, picture: Picture) -> Detections:
+    """The picture's boxes as boxes of the coded frame, clipped to it; what lies outside of it is nowhere."""
+    limits = np.asarray(picture.geometry.coded_wh * 2, np.float32)
+    xyxy = np.clip(picture.to_coded(seen.xyxy), 0, limits)
+    visible = np.flatnonzero((xyxy[:, 2:] > xyxy[:, :2]).all(axis=1))
+    return Detections(xyxy[visible], seen.score[visible], seen.label[visible])

@@ -1,0 +1,35 @@
+"""How a picture is looked at: size, tiles, what is returned, where nothing is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class LookPlan:
+    """One way to look at every frame.
+
+    `long_side` is the size of the picture that is made of a frame, in pixels; with `tile_wh` it is looked at in tiles
+    of that size that share `tile_overlap` of it, and once more as a whole. `weak` holds, for each label, the score
+    from which detections are returned (a label without one: all); which of them are strong is not decided here.
+    `ignore_zones_xyxy` are boxes of the displayed picture at full size: what has its centre in one is dropped and
+    counted. `deadline_s` bounds one detector's look at one frame, for detectors that have no clock of their own.
+    """
+
+    long_side: int = 960
+    tile_wh: tuple[int, int] | None = None
+    tile_overlap: float = 0.2
+    weak: Mapping[str, float] = field(default_factory=dict)
+    ignore_zones_xyxy: tuple[Box, ...] = ()
+    deadline_s: float = 60.0
+
+    def __post_init__(self) -> None:
+        if self.long_side < 1 or (self.tile_wh is not None and min(self.tile_wh) < 32):
+            raise ValueError("a look needs a picture, and tiles of at least 32 pixels")
+        if not 0 <= self.tile_overlap <= 0.9:
+            raise ValueError("tiles share 0 to 0.9 of their size")
+        if self.deadline_s <= 0:
+            raise ValueError("a deadline lies in the future")
