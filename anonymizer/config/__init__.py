@@ -1,7 +1,7 @@
 """Configuration: presets, profiles, YAML, flags and library arguments become one checked Config."""
 
 from anonymizer.config.documentation import Key, config_keys, config_page, said_value, value_at
-from anonymizer.config.layers import LoadedConfig, all_keys, load_config, profile_names
+from anonymizer.config.layers import LoadedConfig, all_keys, load_config, profile_names, replaced
 from anonymizer.config.presets import PRESETS, Preset
 from anonymizer.config.schema import SHIPPED_LABELS, Config, EffectChoice, EncodingWish, TrackingChoice, config_hash
 from anonymizer.config.values import Span, Zone, parse_span, parse_time, parse_zone
@@ -27,6 +27,7 @@ __all__ = [
     "parse_time",
     "parse_zone",
     "profile_names",
+    "replaced",
     "said_value",
     "value_at",
 ]

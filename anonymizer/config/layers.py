@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -54,7 +55,7 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 
 
 def load_config(
-    *, profile: str = "default", file: Path | None = None, values: Mapping[str, Any] | None = None, said_as: Mapping[str, str] | None = None
+    values: Mapping[str, Any] | None = None, *, profile: str = "default", file: Path | None = None, said_as: Mapping[str, str] | None = None
 ) -> LoadedConfig:
     """Lay `values` over a YAML file over a profile over what is built in; ConfigError with the key and where it stands.
 
@@ -70,11 +71,20 @@ def load_config(
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(f"{file.name}: {reason.lower()}", hint="name a YAML file with --config") from error
         _lay(merged, origins, _read_yaml(text, file.name), file.name)
-    for key, value in (values or {}).items():
+    return _with_values(merged, origins, values or {}, said_as or {})
+
+
+def replaced(config: Config, values: Mapping[str, Any]) -> Config:
+    """The configuration with some keys set otherwise; zones are added. ConfigError as from `load_config`."""
+    return _with_values(config.model_dump(mode="json"), {}, values, {}).config
+
+
+def _with_values(merged: dict[str, Any], origins: dict[str, str], values: Mapping[str, Any], said_as: Mapping[str, str]) -> LoadedConfig:
+    for key, value in values.items():
         nested: Any = value
-        for part in reversed(key.split(".", 1)):
+        for part in reversed(key.split(".")):
             nested = {part: nested}
-        _lay(merged, origins, nested, (said_as or {}).get(key, "argument"))
+        _lay(merged, origins, nested, said_as.get(key, "argument"))
     try:
         return LoadedConfig(Config.model_validate(merged), origins)
     except ValidationError as error:
@@ -133,14 +143,27 @@ def _lay(below: dict[str, Any], origins: dict[str, str], above: Mapping[str, Any
             if not value:
                 origins.setdefault(path, name)
             _lay(section, origins, value, name, f"{path}.")
-        elif value is None and isinstance(below.get(key), dict):
-            continue  # A section whose keys are all commented out.
-        elif path in _ADDING_UP and isinstance(below.get(key), list) and below[key] and value:
-            below[key] = [*below[key], *(value if isinstance(value, list | tuple) else [value])]
-            origins[path] = f"{origins[path]} + {name}"
+        elif value is None and path in _never_empty():
+            continue  # A section, or a list, whose lines are all commented out.
+        elif path in _ADDING_UP and below.get(key) and value:
+            below[key] = [*_as_list(below[key]), *_as_list(value)]
+            origins[path] = f"{origins[path]} + {name}" if path in origins else name
         else:
             below[key] = list(value) if isinstance(value, tuple) else value
             origins[path] = name
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
+
+
+@cache
+def _never_empty() -> frozenset[str]:
+    """Sections, and keys that hold something even when nothing is set."""
+    sections = {key.rpartition(".")[0] for key in all_keys()} - {""}
+    values = Config().model_dump()
+    filled = {key for key in all_keys() if "." not in key and values[key] is not None}
+    return frozenset(sections | filled)
 
 
 def _as_config_error(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:

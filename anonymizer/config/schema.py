@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSeriali
 
 from anonymizer.config.presets import PRESETS, Preset
 from anonymizer.config.values import Span, Zone, parse_span, parse_zone
+from anonymizer.errors import ConfigError
 
 SHIPPED_LABELS = ("face", "plate")
 _COLORS = {"black": "#000000", "white": "#ffffff", "gray": "#808080", "red": "#ff0000", "green": "#00ff00", "blue": "#0000ff", "yellow": "#ffff00"}
@@ -45,6 +46,18 @@ def _color(value: Any) -> Any:
     if not re.fullmatch(r"#[0-9a-f]{6}", text):
         raise ValueError(f"{value!r} is not a colour like #2a2a2a or one of {', '.join(_COLORS)}")
     return text
+
+
+def _strictness(value: Any) -> Any:
+    """A word as its number; the words are the detectors'."""
+    if not isinstance(value, str):
+        return value
+    from anonymizer.detection.thresholds import strictness_of  # late: it loads an engine, and few say a word
+
+    try:
+        return strictness_of(value)
+    except ConfigError as error:
+        raise HintedError("strictness", f"{value!r} is not a number from 0 to 1 or a known word", error.hint or "") from error
 
 
 def _one_or_more(value: Any) -> Any:
@@ -97,7 +110,8 @@ class TrackingChoice(_Section):
     """How what is found in one frame covers its neighbours in time."""
 
     lookahead_s: Seconds = Field(default=1.0, description="How far the tracker looks ahead before a frame is decided, in seconds; memory grows with it.")
-    hold_s: Seconds = Field(default=0.5, description="How long an object that was lost stays covered where it was going, in seconds.")
+    hold_s: Seconds = Field(default=0.4, description="How long an object that reached the edge of the picture stays covered, in seconds.")
+    vanished_hold_s: Seconds = Field(default=0.8, description="How long one that vanished in the middle of the picture stays covered, in seconds.")
     backfill_s: Seconds = Field(default=0.5, description="How long before its first detection an object is covered, in seconds; at most `lookahead_s`.")
 
     @model_validator(mode="after")
@@ -130,13 +144,19 @@ class Config(_Section):
     """Everything a run can be told. Frozen and checked; a wrong value is a pydantic ValidationError, which is a ValueError."""
 
     detect: Labels = Field(default=SHIPPED_LABELS, description="What is looked for; `none` leaves the zones alone.")
-    weights: dict[str, str] = Field(default_factory=dict, description="Own weights by label (`face: my.onnx`); a label without an entry uses the shipped ones.")
+    weights: dict[str, str] = Field(
+        default_factory=dict, description="Own weights by label (`face: my.onnx`, or `face,plate: my.onnx`); a label without an entry uses the shipped ones."
+    )
     preset: Literal["fast", "balanced", "thorough"] = Field(default="balanced", description="Detection quality.")
-    strictness: float = Field(
-        default=0.5, ge=0, le=1, allow_inf_nan=False, description="0 covers only what is sure, 1 whatever might be a face or a plate; moves the thresholds."
+    strictness: Annotated[float, BeforeValidator(_strictness)] = Field(
+        default=0.5,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        description="0 covers only what is sure, 1 whatever might be a face or a plate; or a word: relaxed, normal, strict, paranoid.",
     )
     padding: dict[str, Share] = Field(
-        default_factory=lambda: {"face": 0.15, "plate": 0.12},
+        default_factory=lambda: {"face": 0.12, "plate": 0.08},
         description="How far a cover reaches beyond a detected box on each side, by label, as a share of the box's width and height.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")
@@ -162,8 +182,9 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _something_is_covered(self) -> Config:
+        known = {*SHIPPED_LABELS, *(label for labels in self.weights for label in labels.split(","))}
         for label in self.detect:
-            if label not in SHIPPED_LABELS and label not in self.weights:
+            if label not in known:
                 near = difflib.get_close_matches(label, SHIPPED_LABELS, n=1)
                 hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(SHIPPED_LABELS)}; for others say --weights {label}=my.onnx"
                 raise HintedError("detect", f"no weights for {label!r}", hint)

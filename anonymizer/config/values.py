@@ -35,12 +35,6 @@ class Zone:
         """Left, top, right, bottom in the displayed picture."""
         return self.x, self.y, self.x + self.w, self.y + self.h
 
-    def active_at(self, time_s: float) -> bool:
-        """Both ends of the span count: a frame on the edge is covered."""
-        if self.span is None:
-            return True
-        return self.span.start_s <= time_s and (self.span.end_s is None or time_s <= self.span.end_s)
-
     def __str__(self) -> str:
         box = ",".join(_said(edge) for edge in (self.x, self.y, self.w, self.h))
         return box if self.span is None else f"{box}@{self.span}"

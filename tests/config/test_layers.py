@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from anonymizer.config import Config, Zone, all_keys, config_hash, load_config, profile_names
+from anonymizer.config import Config, EffectChoice, Zone, all_keys, config_hash, load_config, profile_names, replaced
 from anonymizer.errors import ConfigError
 
 
@@ -16,7 +16,7 @@ def test_later_layers_win_key_by_key(tmp_path: Path) -> None:
     assert loaded.config.encoding.crf == 23
     assert loaded.config.encoding.options == {"tune": "film", "threads": "2"}
     assert loaded.config.strictness == 0.7
-    assert loaded.config.padding == {"face": 0.3, "plate": 0.15}
+    assert loaded.config.padding == {"face": 0.3, "plate": 0.12}
     assert loaded.config.preset == "thorough"
     assert loaded.config.audio == "drop"
     origins = {key: loaded.origin(key) for key in ("encoding.crf", "strictness", "padding.face", "padding.plate", "preset", "audio")}
@@ -30,9 +30,10 @@ def test_later_layers_win_key_by_key(tmp_path: Path) -> None:
     }
 
 
-def test_zones_add_up_so_that_no_layer_uncovers(tmp_path: Path) -> None:
+@pytest.mark.parametrize("text", ["zones:\n  - 1,2,3,4\nignore_zones: 5,5,5,5\n", "zones: 1,2,3,4\n"])
+def test_zones_add_up_so_that_no_layer_uncovers(tmp_path: Path, text: str) -> None:
     file = tmp_path / "my.yaml"
-    file.write_text("zones:\n  - 1,2,3,4\nignore_zones: 5,5,5,5\n")
+    file.write_text(text)
     loaded = load_config(file=file, values={"zones": ["9,9,9,9@1-2"], "ignore_zones": ["6,6,6,6"]}, said_as={"zones": "--zone"})
     assert [str(zone) for zone in loaded.config.zones] == ["1,2,3,4", "9,9,9,9@1-2"]
     assert loaded.origin("zones") == "my.yaml + --zone"
@@ -91,6 +92,7 @@ WRONG_FILES = [
     pytest.param("zones: [1,2,3,4]\nzones: []\n", "my.yaml: line 2: the key zones stands twice", id="key-twice"),
     pytest.param("effect:\n  kind: blurr\n", "my.yaml: effect.kind: 'blurr' is not one of", id="wrong-value"),
     pytest.param("efect:\n  kind: blur\n", "my.yaml: no such key: efect", id="wrong-key"),
+    pytest.param("efect:\n", "my.yaml: no such key: efect", id="wrong-key-without-value"),
     pytest.param("crf: 18\n", "my.yaml: no such key: crf", id="key-without-its-section"),
     pytest.param("a: [1\n", "my.yaml: line 2: ", id="not-yaml"),
     pytest.param("just words", "my.yaml: holds no keys", id="just-words"),
@@ -118,7 +120,7 @@ def test_missing_file_and_missing_profile() -> None:
     assert caught.value.hint == "did you mean street?"
 
 
-@pytest.mark.parametrize("text", ["", "# only words\n", "tracking:\n", "effect:\nencoding:\npadding:\n"])
+@pytest.mark.parametrize("text", ["", "# only words\n", "tracking:\n", "effect:\nencoding:\npadding:\n", "zones:\nkeep:\nweights:\n"])
 def test_empty_file_and_empty_sections_change_nothing(tmp_path: Path, text: str) -> None:
     file = tmp_path / "my.yaml"
     file.write_text(text)
@@ -156,6 +158,20 @@ def test_config_can_be_made_directly_and_never_changed() -> None:
     config = Config(detect=("face",), zones=(Zone(1, 2, 3, 4),))
     with pytest.raises(ValueError, match="frozen"):
         config.preset = "fast"  # type: ignore[misc]
-    assert config.padding_of("face") == 0.15
-    assert config.padding_of("badge") == 0.15
+    assert config.padding_of("face") == 0.12
+    assert config.padding_of("badge") == 0.12
     assert load_config(values={"effect.color": "White"}).config.effect.color_rgb == (255, 255, 255)
+
+
+def test_replaced_sets_single_keys_and_adds_zones() -> None:
+    config = Config(zones=(Zone(1, 2, 3, 4),), detect=("face",))
+    changed = replaced(config, {"effect": EffectChoice(kind="solid"), "encoding.crf": 20, "zones": Zone(5, 6, 7, 8), "tracking": {"hold_s": 2}})
+    assert changed == Config(
+        zones=(Zone(1, 2, 3, 4), Zone(5, 6, 7, 8)),
+        detect=("face",),
+        effect=config.effect.model_copy(update={"kind": "solid"}),
+        encoding=config.encoding.model_copy(update={"crf": 20.0}),
+        tracking=config.tracking.model_copy(update={"hold_s": 2.0}),
+    )
+    with pytest.raises(ConfigError, match="argument: no such key: efect"):
+        replaced(config, {"efect": 1})
