@@ -22,12 +22,12 @@ $(BIN)/python:
 
 # The default install, as a user gets it, but for code that is read from this folder.
 $(VENV)/installed: pyproject.toml | $(BIN)/python
-	@begin=$$SECONDS; echo "installing into $(VENV) ..."; $(PIP) install --quiet --editable . \
+	@begin=$$SECONDS; echo "installing into $(VENV) ..."; $(PIP) install --quiet --no-compile --editable . \
 		&& echo "installed in $$((SECONDS - begin)) s, $$(du -sm $(VENV) | cut -f1) MB"
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml $(VENV)/installed
-	@echo "installing the tools for tests and checks ..."; $(PIP) install --quiet --editable '.[dev]'
+	@echo "installing the tools for tests and checks ..."; $(PIP) install --quiet --no-compile --editable '.[dev]'
 	@touch $@
 
 $(OUT)/street.mp4: samples/build_sample.py | $(VENV)/installed
