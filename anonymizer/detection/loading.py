@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -44,6 +45,16 @@ def label_thresholds(labels: Sequence[str], weights: Mapping[str, str], strictne
     return {label: loosest(known) for label, known in several.items()}
 
 
+def weights_sha256(labels: Sequence[str], weights: Mapping[str, str]) -> dict[str, str]:
+    """For each label the hash of the weights that find it, for reports and for telling stale outputs; nothing is loaded."""
+    cards = {card.name: card for card in shipped_models()} if labels else {}
+    hashes: dict[str, str] = {}
+    for source, wanted in _by_source(labels, weights, cards).items():
+        sha256 = cards[source].sha256 if source in cards else hashlib.sha256(_bytes_of(Path(source))).hexdigest()
+        hashes |= dict.fromkeys(wanted, sha256)
+    return hashes
+
+
 def _by_source(labels: Sequence[str], weights: Mapping[str, str], cards: Mapping[str, ModelCard]) -> dict[str, list[str]]:
     """Which labels each model name or file has to find, every label once."""
     chosen: dict[str, str] = {}
@@ -82,15 +93,20 @@ def _foreign(path: Path, wanted: Sequence[str], threads: int | None, timeout_s: 
 
         network = TorchNetwork(path, threads=threads)
     else:
-        try:
-            network = OnnxNetwork(path.read_bytes(), path.name, threads=threads, timeout_s=timeout_s)
-        except OSError as error:
-            raise ModelError(
-                f"{path.name}: the weights cannot be read ({error.strerror})", hint="say --weights LABEL=FILE with an existing .onnx or .pt file"
-            ) from error
+        network = OnnxNetwork(_bytes_of(path), path.name, threads=threads, timeout_s=timeout_s)
     detector = YoloDetector(network, {label: classes_of(label, network.class_names, path.name, alone=len(wanted) == 1) for label in wanted})
     require_running(detector, timeout_s)
     return detector
+
+
+def _bytes_of(path: Path) -> bytes:
+    """The content of a weights file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(
+            f"{path.name}: the weights cannot be read ({error.strerror})", hint="say --weights LABEL=FILE with an existing .onnx or .pt file"
+        ) from error
 
 
 def classes_of(label: str, names: Sequence[str], file_name: str, *, alone: bool) -> list[int] | None:
