@@ -6,7 +6,8 @@ AnonymizerError                 (abstract)
 ├── ModelError                  4   a model is missing, altered, or failed while running
 ├── UndecidedFrameError         5   a frame was read that nobody could decide
 ├── TargetError                 6   the output cannot be written or published
-└── VerificationError           7   a published file does not keep its promise
+├── VerificationError           7   a published file does not keep its promise
+└── CancelledError            130   the caller asked to stop; nothing was published
 
 Anything else that escapes is a bug, and prints a traceback.
 """
@@ -62,3 +63,9 @@ class VerificationError(AnonymizerError):
     """A published file does not keep its promise."""
 
     exit_code = 7
+
+
+class CancelledError(AnonymizerError):
+    """The caller asked to stop; nothing was published."""
+
+    exit_code = 130

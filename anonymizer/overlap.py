@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
 _END = object()
 
 
-def overlapped(items: Iterator[T], ahead: int) -> Iterator[T]:
+def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
     """Yield what `items` yields, computed up to `ahead` items early in another thread.
 
     An exception in `items` is raised here, after the items before it. Closing this generator closes `items` and

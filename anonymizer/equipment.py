@@ -1,0 +1,149 @@
+"""Everything a run needs that does not depend on its file: models that have proved that they see, and values for the steps.
+
+Made once from a configuration and used for any number of files; the steps are given values and never read a
+configuration themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from anonymizer.config import Config, Span, Zone, config_hash
+from anonymizer.detection import Detector, LookPlan, label_thresholds, load_detectors, observe, weights_sha256
+from anonymizer.errors import ConfigError
+from anonymizer.geometry import Geometry
+from anonymizer.media import CarryPolicy, EncodingChoice, read_image
+from anonymizer.redaction import Effect
+from anonymizer.tracking import LabelPolicy, Tracker, TrackingPolicy
+from anonymizer.types import Observation, Picture, Region
+
+Shape = Literal["ellipse", "box"]
+SHAPES: Mapping[str, Shape] = {"face": "ellipse", "head": "ellipse"}  # everything else is covered by a box
+# Detectors miss a box's true edge by about a pixel of the picture they saw, however small the object is.
+PAD_PX = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Equipment:
+    """Detectors and values for the steps."""
+
+    config: Config
+    detectors: tuple[Detector, ...]
+    look: LookPlan
+    policy: TrackingPolicy
+    effect: Effect
+
+    @classmethod
+    def of(cls, config: Config, detectors: Sequence[Detector] | None = None) -> Equipment:
+        """Load what the configuration asks for; `detectors` takes the place of its models.
+
+        Raises ConfigError for labels without a model or an effect's unreadable picture, ModelError for models that
+        are missing, altered, or do not find what is in the canary picture.
+        """
+        labels, weights = config.detect, config.weights
+        thresholds = label_thresholds(labels if detectors is None else (), weights if detectors is None else {}, config.strictness)
+        if detectors is None:
+            detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s)
+        preset = config.look
+        known = {label for detector in detectors for label in detector.labels}
+        policies = {
+            label: LabelPolicy(
+                strong_score=thresholds[label].strong if label in thresholds else LabelPolicy().strong_score,
+                weak_score=thresholds[label].weak if label in thresholds else LabelPolicy().weak_score,
+                shape=SHAPES.get(label, "box"),
+                pad_share=config.padding_of(label),
+                pad_px=PAD_PX,
+            )
+            for label in sorted(known)
+        }
+        return cls(
+            config=config,
+            detectors=tuple(detectors),
+            look=LookPlan(
+                long_side=preset.long_side,
+                tile_wh=preset.tile_wh,
+                tile_overlap=preset.tile_overlap,
+                weak={label: policy.weak_score for label, policy in policies.items()},
+                ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones),
+                deadline_s=config.timeout_s,
+            ),
+            policy=TrackingPolicy(
+                lookahead_s=config.tracking.lookahead_s,
+                labels=policies,
+                backfill_s=config.tracking.backfill_s,
+                hold_s=config.tracking.hold_s,
+                vanished_hold_s=max(config.tracking.hold_s, TrackingPolicy().vanished_hold_s) if config.tracking.hold_s else 0.0,
+                look_long_side=preset.long_side,
+            ),
+            effect=_effect_of(config),
+        )
+
+    def observe(self, picture: Picture) -> Observation:
+        """Look at a picture with every detector."""
+        return observe(picture, self.detectors, self.look)
+
+    def tracker_for(self, geometry: Geometry, frame_rate: Fraction | None, start_s: float = 0.0) -> Tracker:
+        """A tracker for one stream whose clock begins at `start_s`: zones are timed from there."""
+        zones = tuple(_zone_region(zone, geometry, start_s) for zone in self.config.zones)
+        return Tracker(replace(self.policy, zones=zones), geometry, frame_rate)
+
+    def effect_for(self, geometry: Geometry) -> Effect:
+        """The effect as coded frames of that geometry need it."""
+        return self.effect.turned_for(geometry)
+
+    @property
+    def encoding_choice(self) -> EncodingChoice:
+        wish = self.config.encoding
+        return EncodingChoice(codec=wish.codec, crf=wish.crf, preset=wish.preset, options=wish.options)
+
+    @property
+    def carry(self) -> CarryPolicy:
+        return CarryPolicy(audio=self.config.audio, keep=frozenset(self.config.keep))
+
+    @property
+    def span(self) -> Span | None:
+        return self.config.span
+
+    @property
+    def hashes(self) -> tuple[str, dict[str, str]]:
+        """The configuration's hash, and each label's weights'."""
+        return config_hash(self.config), weights_sha256(self.config.detect, self.config.weights)
+
+
+def _effect_of(config: Config) -> Effect:
+    choice = config.effect
+    image = None
+    if choice.image is not None:
+        image = _rgba(Path(choice.image))
+    return Effect(choice.kind, choice.color_rgb, image)
+
+
+def _rgba(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    """An effect's picture as RGBA uint8 [H, W, 4]."""
+    frame = read_image(path).frames[0]
+    plane = frame.planes[0]
+    opaque: Callable[..., np.ndarray[tuple[int, ...], np.dtype[np.uint8]]] = lambda rgb: np.dstack([rgb, np.full(rgb.shape[:2], 255, np.uint8)])  # noqa: E731
+    if frame.pixel_format == "rgba":
+        return np.array(plane)
+    if frame.pixel_format == "rgb24":
+        return opaque(plane)
+    if frame.pixel_format == "gray":
+        return opaque(np.repeat(plane[..., None], 3, axis=2))
+    raise ConfigError(f"{path.name}: an effect's picture wants 8 bits a sample, not {frame.pixel_format}", hint="save it as an ordinary png")
+
+
+def _zone_region(zone: Zone, geometry: Geometry, start_s: float) -> tuple[Region, float, float | None]:
+    """A zone of the displayed picture as a region of the coded frame, with its times on the stream's clock."""
+    left, top, right, bottom = (float(edge) for edge in geometry.to_coded(np.array([zone.xyxy], np.float32))[0])
+    region = Region("zone", "box", (left, top, right, bottom), origin="zone")
+    if zone.span is None:
+        return region, float("-inf"), None
+    # A frame on the edge is covered: the tracker leaves a zone's end out.
+    end_s = None if zone.span.end_s is None else start_s + zone.span.end_s + 1e-6
+    return region, start_s + zone.span.start_s - 1e-6, end_s

@@ -1,0 +1,118 @@
+"""The library's door for arrays: frames in, sealed frames out, by the same steps as a file.
+
+Arrays are BGR uint8 [H, W, 3] as OpenCV gives them, upright, with square pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from fractions import Fraction
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.config import Config
+from anonymizer.equipment import Equipment
+from anonymizer.errors import SourceError
+from anonymizer.geometry import Geometry
+from anonymizer.media import picture_of
+from anonymizer.pipeline import decided_frames, observed_frames, require_detections
+from anonymizer.redaction import seal_frame
+from anonymizer.types import Detections, Frame, Observation, Picture
+
+Image = NDArray[np.uint8]
+
+
+class Anonymizer:
+    """Models loaded once, for any number of streams and pictures. A context manager, for symmetry with files.
+
+    Raises ConfigError for a wrong configuration, ModelError for models that are missing, altered or blind.
+    """
+
+    def __init__(self, config: Config | None = None, **settings: Any) -> None:
+        """`settings` are keys of the configuration: `Anonymizer(detect=["plate"], preset="fast")`."""
+        self.config = config_with(config, settings)
+        self._equipment = Equipment.of(self.config)
+
+    def __enter__(self) -> Anonymizer:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        return None
+
+    def process(self, frames: Iterable[Image], fps: float | Fraction = 25) -> Iterator[Image]:
+        """Yield each frame sealed, in order, delayed by the look-ahead; the last ones come when `frames` ends.
+
+        Input arrays may be reused by the caller as soon as the next one is asked for; outputs are fresh and writable.
+        Raises SourceError for anything but BGR uint8 frames of one size, ModelError when a detector fails: frames
+        that were not decided until then are never given out.
+        """
+        rate = Fraction(fps).limit_denominator(1_000_000)
+        if rate <= 0:
+            raise SourceError(f"a stream of {fps} frames a second does not move", hint="give the frame rate as fps=25")
+        coming = iter(frames)
+        first = next(coming, None)
+        if first is None:
+            return
+        geometry = Geometry(_size_wh(first, 0))
+        effect = self._equipment.effect_for(geometry)
+        tracker = self._equipment.tracker_for(geometry, rate)
+        looks = observed_frames(_frames_of(first, coming, rate, geometry.coded_wh), geometry, self._equipment)
+        with closing(decided_frames(looks, tracker)) as decided:
+            for frame, decision in decided:
+                yield np.array(seal_frame(frame, decision, effect).frame.planes[0])
+
+    def image(self, image: Image) -> Image:
+        """One picture, sealed."""
+        return next(self.process([image]))
+
+    def detect(self, image: Image) -> Detections:
+        """What the detectors see in one picture, weak detections included, in its pixels."""
+        return require_detections(self._observed(image))
+
+    def _observed(self, image: Image) -> Observation:
+        geometry = Geometry(_size_wh(image, 0))
+        picture: Picture = picture_of(_frame_of(image, 0, Fraction(25)), geometry, self._equipment.look.long_side)
+        return self._equipment.observe(picture)
+
+
+def anonymize_image(image: Image, config: Config | None = None, **settings: Any) -> Image:
+    """One picture, BGR uint8 [H, W, 3], with every face and plate covered.
+
+    Loads the models for this one call; `Anonymizer` keeps them for many.
+    """
+    return Anonymizer(config, **settings).image(image)
+
+
+def config_with(config: Config | None, settings: dict[str, Any]) -> Config:
+    """The configuration, or the default one, with single keys set otherwise."""
+    from anonymizer.config import load_config  # late: the command line shows its help without pydantic
+
+    return load_config(settings) if config is None else config.replaced(settings)
+
+
+def _frames_of(first: Image, others: Iterator[Image], rate: Fraction, size_wh: tuple[int, int]) -> Iterator[Frame]:
+    yield _frame_of(first, 0, rate)
+    for index, image in enumerate(others, start=1):
+        if _size_wh(image, index) != size_wh:
+            raise SourceError(f"frame {index}: {_size_wh(image, index)} pixels after frames of {size_wh}", hint="process each size as a stream of its own")
+        yield _frame_of(image, index, rate)
+
+
+def _frame_of(image: Image, index: int, rate: Fraction) -> Frame:
+    plane = np.array(image, order="C")  # copied: callers read the next frame into the same array
+    plane.flags.writeable = False
+    return Frame(index, index, 1 / rate, "bgr24", (plane,))
+
+
+def _size_wh(image: Image, index: int) -> tuple[int, int]:
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        found = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
+        raise SourceError(f"frame {index}: not a BGR uint8 array [H, W, 3] but {found}", hint="convert it first, for instance with cv2.cvtColor")
+    return image.shape[1], image.shape[0]
+
+
+__all__: Sequence[str] = ["Anonymizer", "anonymize_image"]
