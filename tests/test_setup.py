@@ -55,6 +55,10 @@ def test_import_contracts_hold(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert lint_imports(config_filename="pyproject.toml", no_cache=True) == 0, capsys.readouterr().out
 
 
+def test_redaction_draws_no_random_numbers() -> None:
+    assert [named(path) for path in SOURCES if path.parent.name == "redaction" and re.search(r"\.random\b|\brandu|\brandn", path.read_text())] == []
+
+
 @pytest.mark.parametrize("path", PYTHON, ids=named)
 def test_file_fits_on_a_few_screens(path: Path) -> None:
     assert len(path.read_text().splitlines()) <= 350
