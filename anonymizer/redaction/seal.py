@@ -26,7 +26,7 @@ _STRIP_CELLS = 1 << 16  # Strips of this many cells and their float copies stay 
 def seal_frame(frame: Frame, decision: Decision, effect: Effect) -> SealedFrame:
     """The frame with every region of the decision covered.
 
-    A frame of which nothing is covered keeps its planes, uncopied; otherwise every plane is copied once. Raises
+    A frame of which nothing is covered keeps its read-only planes, uncopied; otherwise every plane is copied once. Raises
     ValueError for a decision made for another frame, and for a pixel format that is not workable.
     """
     pixels = pixel_format(frame.pixel_format)
@@ -38,7 +38,8 @@ def seal_frame(frame: Frame, decision: Decision, effect: Effect) -> SealedFrame:
         return _sealed(frame, decision, _blank(frame, sheets, palette))
     cover = cover_of(decision, grid, frame.spread_px, effect.feather)
     if not cover.patches:
-        return _sealed(frame, decision, frame.planes)
+        # A seal that can change later is none: what somebody may still write to is copied. A decoder's planes are read-only.
+        return _sealed(frame, decision, tuple(np.array(plane) if plane.flags.writeable else plane for plane in frame.planes))
     planes = tuple(np.array(plane, order="C") for plane in frame.planes)
     _erase(planes, sheets, cover)
     _decorate(planes, sheets, cover, palette, effect)
@@ -97,7 +98,7 @@ def _blank(frame: Frame, sheets: tuple[Sheet, ...], palette: Palette) -> tuple[P
 
 def _sealed(frame: Frame, decision: Decision, planes: tuple[Plane, ...]) -> SealedFrame:
     """The one construction of a SealedFrame in the project."""
-    views = tuple(plane.view() for plane in planes)
-    for view in views:
-        view.flags.writeable = False
-    return SealedFrame(replace(frame, planes=views), decision, token=_SEAL)
+    for plane in planes:
+        plane.flags.writeable = False
+    # Views, because an array that owns its memory may be made writable again.
+    return SealedFrame(replace(frame, planes=tuple(plane.view() for plane in planes)), decision, token=_SEAL)
