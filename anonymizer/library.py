@@ -5,23 +5,28 @@ Arrays are BGR uint8 [H, W, 3] as OpenCV gives them, upright, with square pixels
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
 from fractions import Fraction
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.config import Config
+from anonymizer import pipeline
+from anonymizer.config import Config, load_config, replaced
 from anonymizer.equipment import Equipment
 from anonymizer.errors import SourceError
 from anonymizer.geometry import Geometry
 from anonymizer.media import picture_of
 from anonymizer.pipeline import decided_frames, observed_frames, require_detections
+from anonymizer.progress import OnProgress
+from anonymizer.publishing import Report
 from anonymizer.redaction import seal_frame
-from anonymizer.types import Detections, Frame, Observation, Picture
+from anonymizer.types import Detections, Frame
 
 Image = NDArray[np.uint8]
 
@@ -71,12 +76,9 @@ class Anonymizer:
 
     def detect(self, image: Image) -> Detections:
         """What the detectors see in one picture, weak detections included, in its pixels."""
-        return require_detections(self._observed(image))
-
-    def _observed(self, image: Image) -> Observation:
         geometry = Geometry(_size_wh(image, 0))
-        picture: Picture = picture_of(_frame_of(image, 0, Fraction(25)), geometry, self._equipment.look.long_side)
-        return self._equipment.observe(picture)
+        picture = picture_of(_frame_of(image, 0, Fraction(25)), geometry, self._equipment.look.long_side)
+        return require_detections(self._equipment.observe(picture))
 
 
 def anonymize_image(image: Image, config: Config | None = None, **settings: Any) -> Image:
@@ -87,11 +89,31 @@ def anonymize_image(image: Image, config: Config | None = None, **settings: Any)
     return Anonymizer(config, **settings).image(image)
 
 
-def config_with(config: Config | None, settings: dict[str, Any]) -> Config:
-    """The configuration, or the default one, with single keys set otherwise."""
-    from anonymizer.config import load_config  # late: the command line shows its help without pydantic
+def anonymize_video(
+    source: str | Path,
+    target: str | Path,
+    config: Config | None = None,
+    *,
+    plan: str | Path | None = None,
+    overwrite: bool = False,
+    progress: OnProgress | None = None,
+    cancel: threading.Event | None = None,
+    **settings: Any,
+) -> Report:
+    """Write `target`: the video `source` with every face and plate covered, and nothing else changed.
 
-    return load_config(settings) if config is None else config.replaced(settings)
+    `settings` are keys of the configuration. `progress` is called about ten times a second; setting `cancel` stops
+    the run with a CancelledError. Whatever is raised (errors.py lists it), no new `target` exists then.
+    """
+    equipment = Equipment.of(config_with(config, settings))
+    return pipeline.anonymize_video(
+        Path(source), Path(target), equipment, plan=None if plan is None else Path(plan), overwrite=overwrite, progress=progress, cancel=cancel
+    )
+
+
+def config_with(config: Config | None, settings: Mapping[str, Any]) -> Config:
+    """The configuration, or the default one, with single keys set otherwise."""
+    return load_config(settings).config if config is None else replaced(config, settings)
 
 
 def _frames_of(first: Image, others: Iterator[Image], rate: Fraction, size_wh: tuple[int, int]) -> Iterator[Frame]:
@@ -113,6 +135,3 @@ def _size_wh(image: Image, index: int) -> tuple[int, int]:
         found = f"{image.dtype} {list(image.shape)}" if isinstance(image, np.ndarray) else type(image).__name__
         raise SourceError(f"frame {index}: not a BGR uint8 array [H, W, 3] but {found}", hint="convert it first, for instance with cv2.cvtColor")
     return image.shape[1], image.shape[0]
-
-
-__all__: Sequence[str] = ["Anonymizer", "anonymize_image"]
