@@ -26,7 +26,7 @@ from anonymizer.errors import SourceError
 from anonymizer.media.image_carriers import list_carriers, png_chunks, riff_chunks
 from anonymizer.media.image_pixels import deep_pixels, needs_deep_reader, workable_pixels
 from anonymizer.media.image_tags import DNG_VERSION, ORIENTATION, TiffTags, orientation_of
-from anonymizer.types import Carrier, Frame
+from anonymizer.types import Carrier, Color, Frame
 
 PICTURE_SUFFIXES = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".apng": "PNG", ".webp": "WEBP", ".tif": "TIFF",
@@ -222,7 +222,7 @@ def _read_heif(path: Path, data: bytes) -> StillImage:
 def _frame(index: int, pts: int, duration: int, pixel_format: str, pixels: NDArray[Any], spread_px: int) -> Frame:
     pixels = np.ascontiguousarray(pixels)
     pixels.flags.writeable = False
-    return Frame(index, pts, _MILLISECOND, pixel_format, (pixels,), spread_px=spread_px, duration=duration)
+    return Frame(index, pts, _MILLISECOND, pixel_format, (pixels,), spread_px=spread_px, color=Color(range=2), duration=duration)
 
 
 def _still(
