@@ -17,6 +17,7 @@ from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, Mode
 
 if TYPE_CHECKING:
     from anonymizer.config import Config
+    from anonymizer.detection import Detector
     from anonymizer.library import Anonymizer, anonymize_image, anonymize_video
     from anonymizer.publishing import Plan, Progress, Report, read_plan
     from anonymizer.types import Decision, Detections, Region
@@ -26,6 +27,7 @@ _WHERE = {
     "Config": "config",
     "Decision": "types",
     "Detections": "types",
+    "Detector": "detection",
     "Plan": "publishing",
     "Progress": "publishing",
     "Region": "types",
@@ -43,6 +45,7 @@ __all__ = [
     "ConfigError",
     "Decision",
     "Detections",
+    "Detector",
     "ModelError",
     "Plan",
     "Progress",

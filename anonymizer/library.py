@@ -6,7 +6,7 @@ Arrays are BGR uint8 [H, W, 3] as OpenCV gives them, upright, with square pixels
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from anonymizer import pipeline
 from anonymizer.config import Config, load_config, replaced
+from anonymizer.detection import Detector
 from anonymizer.equipment import Equipment
 from anonymizer.errors import SourceError
 from anonymizer.geometry import Geometry
@@ -37,10 +38,13 @@ class Anonymizer:
     Raises ConfigError for a wrong configuration, ModelError for models that are missing, altered or blind.
     """
 
-    def __init__(self, config: Config | None = None, **settings: Any) -> None:
-        """`settings` are keys of the configuration: `Anonymizer(detect=["plate"], preset="fast")`."""
+    def __init__(self, config: Config | None = None, *, detectors: Sequence[Detector] | None = None, **settings: Any) -> None:
+        """`settings` are keys of the configuration: `Anonymizer(detect=["plate"], preset="fast")`.
+
+        `detectors` take the place of the configured models: nothing else is looked for then.
+        """
         self.config = config_with(config, settings)
-        self._equipment = Equipment.of(self.config)
+        self._equipment = Equipment.of(self.config, detectors)
 
     def __enter__(self) -> Anonymizer:
         return self
