@@ -86,8 +86,8 @@ def sound(first: int, count: int) -> Image:
     return np.stack([motor + 0.3 * step + wind, 0.45 * motor + step + wind]).astype(np.float32)
 
 
-def write_sample(target: Path) -> Path:
-    """Write the clip: H.264 and AAC in MP4, with tags that say who filmed where."""
+def write_sample(target: Path, frames: int = FRAMES) -> Path:
+    """Write the clip, or its first frames: H.264 and AAC in MP4, with tags that say who filmed where."""
     target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".unfinished-{target.name}")  # An interrupted build must not look like the clip.
     with av.open(str(unfinished), "w", format="mp4", options={"movflags": "+faststart"}) as container:
@@ -95,16 +95,16 @@ def write_sample(target: Path) -> Path:
         video = container.add_stream("libx264", rate=RATE, options={"preset": "veryfast", "crf": "19"})
         video.width, video.height, video.pix_fmt = *SIZE_WH, "yuv420p"
         audio = container.add_stream("aac", rate=SOUND_RATE, layout="stereo")
-        for packets in _packets(video, audio):
+        for packets in _packets(video, audio, frames):
             container.mux(packets)
     unfinished.rename(target)
     return target
 
 
-def _packets(video: av.VideoStream, audio: av.AudioStream) -> Iterator[list[av.Packet[av.VideoStream]] | list[av.Packet[av.AudioStream]]]:
+def _packets(video: av.VideoStream, audio: av.AudioStream, frames: int) -> Iterator[list[av.Packet[av.VideoStream]] | list[av.Packet[av.AudioStream]]]:
     scene = Scene()
     per_frame = SOUND_RATE // RATE
-    for index in range(FRAMES):
+    for index in range(frames):
         frame = av.VideoFrame.from_ndarray(scene.picture(index), format="bgr24")
         frame.pts, frame.time_base = index, Fraction(1, RATE)
         yield video.encode(frame)
