@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from av.codec.context import CodecContext
 from av.container import InputContainer
 from av.stream import Disposition, Stream
 
@@ -42,7 +43,7 @@ def stream_name(stream: Stream) -> str:
 
 def codec_of(stream: Stream) -> str:
     """The codec in FFmpeg's word, without the decoder's name."""
-    context = stream.codec_context
+    context: CodecContext | None = stream.codec_context
     if context is None:
         return str(getattr(stream, "name", None) or "unknown")
     return str(context.codec.canonical_name)

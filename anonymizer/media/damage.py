@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 
+from typing import Any
+
 import av
 from av.packet import Packet
 
@@ -34,7 +36,7 @@ class DamageWatch:
         # Damaged since this packet; a key frame sent later ends it. Before the first key frame nothing is whole.
         self._since: int | None = 0 if codec in _FRAME_FLAGS | _PACKET_FLAGS else None
 
-    def sent(self, packet: Packet) -> None:
+    def sent(self, packet: Packet[Any]) -> None:
         """A packet goes to the decoder."""
         self._sent += 1
         if packet.pts is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import av
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -30,7 +32,7 @@ class Decoder:
     def name(self) -> str:
         return str(self.context.codec.name)
 
-    def decode(self, packet: Packet) -> list[av.VideoFrame]:
+    def decode(self, packet: Packet[Any]) -> list[av.VideoFrame]:
         """Frames that are ready after `packet`; an empty packet asks for all that wait inside."""
         return self.context.decode(packet if packet.size else None)
 

@@ -7,6 +7,7 @@ import struct
 import threading
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import av
 import av.filter
@@ -39,7 +40,8 @@ def first_look(frame: av.VideoFrame) -> FirstLook:
     kinds: list[str] = []
     matrix = mastering = light = None
     try:
-        for item in frame.side_data:  # type: ignore[attr-defined]  # iterates over items, whatever its type says
+        side_data: Any = frame.side_data  # It is typed as a mapping, and iterates over its values.
+        for item in side_data:
             name = item.type.name
             kinds.append(name)
             if name == "DISPLAYMATRIX":

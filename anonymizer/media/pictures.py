@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from anonymizer.geometry import Geometry
-from anonymizer.media.planes import frame_of, is_full_range, is_rgb, sws_matrix
+from anonymizer.media.planes import frame_of, is_full_range, is_rgb, plane_views, sws_matrix
 from anonymizer.types import Frame, Picture
 
 _LIMITED, _FULL = 1, 2
@@ -35,6 +33,5 @@ def picture_of(frame: Frame, geometry: Geometry, long_side: int) -> Picture:
         dst_color_range=_FULL,
         threads=1,
     )
-    plane = small.planes[0]
-    rgb: np.ndarray[tuple[int, int, int], np.dtype[np.uint8]] = np.ndarray((height, width, 3), np.uint8, buffer=plane, strides=(plane.line_size, 3, 1))
+    (rgb,) = plane_views(small)
     return Picture(frame.index, geometry.upright(rgb), geometry)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -55,7 +55,7 @@ def _views(frame: av.VideoFrame, known: PixelFormat, *, writeable: bool) -> tupl
         offset = (rows - 1) * -row_bytes if row_bytes < 0 else 0
         shape: tuple[int, ...] = (rows, columns, samples) if samples > 1 else (rows, columns)
         strides = (row_bytes, dtype.itemsize * samples, dtype.itemsize)[: len(shape)]
-        view: NDArray[Any] = np.ndarray(shape, dtype, buffer=plane, offset=offset, strides=strides)
+        view: NDArray[Any] = np.ndarray(shape, dtype, buffer=cast(Any, plane), offset=offset, strides=strides)
         view.flags.writeable = writeable
         views.append(view)
     return tuple(views)

@@ -56,6 +56,7 @@ def best_video_stream(container: InputContainer, path: Path | str) -> VideoStrea
 def _described(container: InputContainer, stream: VideoStream, path: Path | str) -> MediaInfo:
     look = _first_frame(container, stream, path)
     context = stream.codec_context
+    tag = _tag(stream)
     interlaced = look.interlaced or context.field_order in _INTERLACED
     # The decoder knows better than the header, which many muxers leave empty.
     top_first = look.top_field_first if look.interlaced else context.field_order in _TOP_FIRST
@@ -63,7 +64,7 @@ def _described(container: InputContainer, stream: VideoStream, path: Path | str)
     extra: dict[str, Any] = {
         "look": look,
         "top_field_first": top_first,
-        "codec_tag": context.codec_tag,
+        "codec_tag": tag,
         "profile": stream.profile,
         "base_rate": _sane_rate(stream.base_rate),
         "start_time_s": None if container.start_time is None else container.start_time / av.time_base,
@@ -94,7 +95,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path | st
     name = Path(path).name
     if stream.width * stream.height > _MOST_PIXELS:
         raise SourceError(f"{name}: claims pictures of {stream.width} x {stream.height} pixels", hint="its header is broken")
-    if stream.codec_context.codec_tag in ("encv", "drmi"):
+    if _tag(stream) in ("encv", "drmi"):
         raise _encrypted(name)
     decoder = Decoder(stream, threads=1)
     failure: BaseException | None = None
@@ -123,6 +124,14 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path | st
 
 def _encrypted(name: str) -> SourceError:
     return SourceError(f"{name}: is encrypted", hint="decrypt it first, with the program that holds its key")
+
+
+def _tag(stream: VideoStream) -> str:
+    """The four letters by which the container names the codec; AVI files hold numbers there, too."""
+    try:
+        return str(stream.codec_context.codec_tag)
+    except UnicodeDecodeError:
+        return ""
 
 
 def _aspect(stream: VideoStream) -> Fraction:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import av
 from av.container import InputContainer
@@ -188,7 +188,7 @@ class VideoReader:
             for frame in frames:
                 yield frame, watch.is_damaged(frame)
 
-    def _packets(self) -> Iterator[Packet]:
+    def _packets(self) -> Iterator[Packet[Any]]:
         assert self._container is not None
         stream = self._container.streams[self.info.stream_index]
         try:
@@ -196,7 +196,7 @@ class VideoReader:
         except (av.FFmpegError, OSError) as error:
             # The file ends here, as it does for FFmpeg; the decoder still holds frames.
             self.warnings.append(f"reading stopped early: {source_error(self.info.path, error).problem.split(': ', 1)[1]}")
-            flush = Packet()
+            flush: Packet[Any] = Packet()
             flush.stream = stream
             yield flush
 
@@ -261,5 +261,3 @@ class VideoReader:
 
 class _StuckError(Exception):
     """The decoder holds frames that PyAV can no longer ask for."""
-
-

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import av
-from av.container import Flags, InputContainer
+from av.container import InputContainer
 
 from anonymizer.errors import SourceError
 from anonymizer.media.faults import source_error
 
 WEBCAM_FORMAT = "v4l2"  # Linux only, as is the wheel's capture support.
+_GEN_PTS = 0x1  # libavformat/avformat.h: AVFMT_FLAG_GENPTS
 
 
 def webcam_device(path: Path | str) -> str | None:
@@ -41,7 +42,7 @@ def open_source(path: Path | str) -> InputContainer:
         hint = "it is no video FFmpeg knows, or it is cut off before its index; repair it first"
         raise source_error(file, error, doing="open", hint=hint) from error
     # PyAV lets FFmpeg invent presentation times where a file has none, wrongly where frames were reordered.
-    container.flags &= ~Flags.gen_pts.value
+    container.flags &= ~_GEN_PTS
     return container
 
 

@@ -1,0 +1,85 @@
+"""File types: which muxer writes a suffix, what it takes, and how it counts time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+
+from anonymizer.errors import ConfigError
+
+_NOTHING: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One of FFmpeg's muxers as this project uses it."""
+
+    muxer: str
+    fallback_video: tuple[str, ...] = ("libx264",)  # encoders, best first, where the source's codec cannot be written
+    fallback_audio: str = "aac"
+    only_video: frozenset[str] | None = None  # codecs; None: FFmpeg knows
+    only_audio: frozenset[str] | None = None
+    tick: Fraction | None = None  # its own time base, coarser than most sources; None: any
+    constant_rate: bool = False  # frames have slots, not times
+    starts_at_s: float = 0.0  # earliest first frame it can hold
+    keeps_display_matrix: bool = False
+    options: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
+
+
+_MS = Fraction(1, 1000)
+_TS = Fraction(1, 90000)
+_WEBM_VIDEO = frozenset({"vp8", "vp9", "av1"})
+_TS_VIDEO = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
+_TS_AUDIO = frozenset({"aac", "mp2", "mp3", "ac3", "eac3", "opus", "dts"})
+_PS_VIDEO = frozenset({"mpeg1video", "mpeg2video"})
+_PS_AUDIO = frozenset({"mp2", "mp3", "ac3"})
+# Decoding times run before presentation times and must not be negative here: FFmpeg's own files start at 1.4 s, too.
+_TS_START_S = 1.4
+# Without mpegts_copyts the muxer moves every time by its own delay.
+_TS_OPTIONS = {"mpegts_copyts": "1"}
+_MP4 = Container("mp4", keeps_display_matrix=True)
+_MOV = Container("mov", keeps_display_matrix=True)
+_MATROSKA = Container("matroska", tick=_MS, keeps_display_matrix=True)
+_TRANSPORT = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, options=_TS_OPTIONS)
+_BLURAY = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, options={**_TS_OPTIONS, "mpegts_m2ts_mode": "1"})
+_PROGRAM = Container("vob", ("mpeg2video",), "mp2", only_video=_PS_VIDEO, only_audio=_PS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, constant_rate=False)
+_ASF = Container("asf", ("wmv2",), "libmp3lame", tick=_MS)
+
+BY_SUFFIX: dict[str, Container] = {
+    ".mp4": _MP4,
+    ".m4v": _MP4,
+    ".f4v": _MP4,
+    ".mov": _MOV,
+    ".qt": _MOV,
+    ".mkv": _MATROSKA,
+    ".webm": Container("webm", ("libvpx-vp9",), "libopus", _WEBM_VIDEO, frozenset({"opus", "vorbis"}), _MS, keeps_display_matrix=True),
+    ".avi": Container("avi", fallback_audio="libmp3lame", constant_rate=True),
+    ".ts": _TRANSPORT,
+    ".m2t": _TRANSPORT,
+    ".m2ts": _BLURAY,
+    ".mts": _BLURAY,
+    ".flv": Container("flv", tick=_MS),
+    ".3gp": Container("3gp", keeps_display_matrix=True),
+    ".3g2": Container("3g2", keeps_display_matrix=True),
+    ".mpg": _PROGRAM,
+    ".mpeg": _PROGRAM,
+    ".vob": _PROGRAM,
+    ".ogv": Container("ogg", ("libvpx",), "libopus", frozenset({"vp8"}), frozenset({"opus", "vorbis", "flac"}), _MS),
+    ".wmv": _ASF,
+    ".asf": _ASF,
+    ".mxf": Container("mxf", ("mpeg2video",), "pcm_s16le", constant_rate=True),
+    ".nut": Container("nut"),
+}
+
+
+def container_for(target: Path) -> Container:
+    """The file type of a target's suffix; ConfigError for one that is not known."""
+    suffix = target.suffix.lower()
+    if suffix not in BY_SUFFIX:
+        raise ConfigError(
+            f"{target.name}: {suffix or 'a name without an ending'} is no kind of video that can be written",
+            hint=f"choose one of {' '.join(sorted(BY_SUFFIX))}",
+        )
+    return BY_SUFFIX[suffix]
