@@ -7,6 +7,7 @@ import struct
 import warnings
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from anonymizer.errors import AnonymizerError, ConfigError, TargetError
-from anonymizer.media.image_carriers import list_carriers
 from anonymizer.media.images import PICTURE_SUFFIXES, StillImage, read_image
-from anonymizer.types import SealedFrame
+from anonymizer.types import Carrier, SealedFrame
 
 JPEG_QUALITY = 95  # Where there is no source to take the tables from: above it files grow and no eye sees a difference.
 HEIC_QUALITY = 80  # With x265's fastest preset 50 dB and more, five times quicker than its default (measured on a phone's picture).
@@ -73,17 +73,21 @@ def write_image(
     return tuple(notes)
 
 
-def check_written(staging: Path, still: StillImage) -> None:
-    """Open a written picture again: TargetError unless it is whole, of the right size, and holds nothing but its pixels."""
+def check_written(staging: Path, still: StillImage) -> tuple[Carrier, ...]:
+    """Open a written picture again: TargetError unless it is whole, of the right size, and holds nothing but its pixels.
+
+    Returns the source's carriers with what became of them.
+    """
     try:
         written = read_image(staging)
     except AnonymizerError as error:
         raise TargetError(f"{still.path.name}: what was written cannot be read again ({error.problem})", hint="this is a bug, please report it") from error
-    kept = [carrier.name for carrier in list_carriers(staging.read_bytes()) if carrier.kind != "profile"]
+    kept = [carrier.name for carrier in written.carriers if carrier.kind != "profile"]
     # Animated formats may join pictures that are alike, so their number is no proof.
     if kept or written.size_wh != still.size_wh or (len(written.frames) != len(still.frames) and not still.animated):
         problem = f"would hold {', '.join(kept)}" if kept else f"has {len(written.frames)} pictures of {written.size_wh}"
         raise TargetError(f"{still.path.name}: the written picture {problem}", hint="this is a bug, please report it")
+    return tuple(carrier if written.icc_profile or carrier.fate != "copied" else replace(carrier, fate="dropped") for carrier in still.carriers)
 
 
 def _fitted(pixels: NDArray[Any], kind: str, pages: int, notes: list[str]) -> NDArray[Any]:
