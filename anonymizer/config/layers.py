@@ -31,7 +31,10 @@ class LoadedConfig:
 
     def origin(self, key: str) -> str:
         """Where a value came from, "built in" if nothing set it."""
-        return self.origins.get(key, "built in")
+        if key in self.origins:
+            return self.origins[key]
+        inside = dict.fromkeys(origin for name, origin in self.origins.items() if name.startswith(f"{key}."))
+        return " + ".join(inside) or "built in"
 
 
 class _StrictLoader(yaml.SafeLoader):

@@ -1,0 +1,78 @@
+"""Everything the command line says: results on stdout, the rest on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
+
+from anonymizer.errors import AnonymizerError
+
+_STOPPED = {0: "done", 1: "a bug, with a traceback", 130: "interrupted", 143: "terminated"}
+
+
+class OutputClosedError(BaseException):
+    """Nobody reads stdout any more. No OSError: nothing on the way may take it for a fault of the disk."""
+
+
+def say(text: str) -> None:
+    """One line, or several, on stdout."""
+    _write(sys.stdout, text)
+
+
+def say_json(value: Mapping[str, Any] | list[Any]) -> None:
+    """One JSON value on stdout."""
+    _write(sys.stdout, json.dumps(value, indent=2, allow_nan=False))
+
+
+def say_rows(rows: Iterable[tuple[str, str]]) -> None:
+    """Two columns on stdout, the first as wide as its longest word."""
+    known = list(rows)
+    width = max((len(name) for name, _ in known), default=0)
+    for name, words in known:
+        say(f"  {name:<{width}}  {_on_one_line(words)}")
+
+
+def tell(text: str) -> None:
+    """One line on stderr."""
+    _write(sys.stderr, text)
+
+
+def tell_error(problem: str, hint: str | None) -> None:
+    """What went wrong and one thing to try, in two lines on stderr."""
+    tell(f"anonymizer: error: {_on_one_line(problem)}")
+    if hint:
+        tell(f"anonymizer: hint: {_on_one_line(hint)}")
+
+
+def exit_codes(*codes: int) -> str:
+    """A help text's last paragraph; the words are those of the error tree."""
+    words = {**_error_words(AnonymizerError), **_STOPPED}
+    return "\b\nExit codes:\n" + "\n".join(f"  {code:>3}  {words[code]}" for code in sorted(codes))
+
+
+def _error_words(kind: type[AnonymizerError]) -> dict[int, str]:
+    """The first sentence of each error's docstring, by exit code."""
+    found: dict[int, str] = {}
+    for below in kind.__subclasses__():
+        sentence = (below.__doc__ or "").split("\n")[0].rstrip(".")
+        found[below.exit_code] = sentence[:1].lower() + sentence[1:]
+        found.update(_error_words(below))
+    return found
+
+
+def _on_one_line(text: str) -> str:
+    """File names may hold line breaks and escape sequences: neither may reach a terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    # What a terminal's character set lacks, and bytes of a file name that are no text, are written as escapes.
+    encoding = stream.encoding or "utf-8"
+    try:
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+        stream.flush()
+    except BrokenPipeError as error:
+        if stream is sys.stdout:
+            raise OutputClosedError from error

@@ -1,0 +1,41 @@
+"""What people name as input and output: one file or camera, or a folder's worth of them."""
+
+from __future__ import annotations
+
+import glob
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from anonymizer.errors import ConfigError
+
+_CAMERA = re.compile(r"\d{1,3}|/dev/video\d+", re.ASCII)
+
+
+def is_camera(text: str) -> bool:
+    """ "0" or "/dev/video0"; a file of that name comes first."""
+    return bool(_CAMERA.fullmatch(text)) and not Path(text).is_file()
+
+
+def is_single(texts: Sequence[str]) -> bool:
+    """Is one file or camera meant, so that -o names a file? A name that exists is no pattern: "clip[1].mp4" is a file."""
+    return len(texts) == 1 and not Path(texts[0]).is_dir() and (Path(texts[0]).exists() or not glob.has_magic(texts[0]))
+
+
+def target_for(text: str, output: str | None) -> Path:
+    """Where one input's result goes: -o, the input's name in the folder that -o names, or a name beside the input."""
+    source = Path(text)
+    if output is None:
+        if is_camera(text):
+            raise ConfigError(f"{text}: a camera has no name for its output", hint="name a file: -o out.mp4")
+        return source.with_name(f"{source.stem}_anonymized{source.suffix}")
+    return Path(output) / source.name if output.endswith("/") or Path(output).is_dir() else Path(output)
+
+
+def folder_for(output: str | None) -> Path:
+    """The folder that several inputs go to."""
+    if output is None:
+        raise ConfigError("a folder, a pattern or several inputs need a folder to go to", hint="name one: -o FOLDER")
+    if Path(output).exists() and not Path(output).is_dir():
+        raise ConfigError(f"{Path(output).name}: is a file, and several inputs need a folder", hint="name a folder: -o FOLDER")
+    return Path(output)
