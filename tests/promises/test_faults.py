@@ -1,0 +1,417 @@
+"""The fault matrix: what can go wrong, what is said, and that nothing leaks, hangs or is left behind.
+
+Every row is one fault. `Case.run` breaks something and returns what the run did; the folder listing and the scan for
+the secret are the same for all. docs/privacy.md shows the table with what was seen.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from anonymizer import pipeline
+from anonymizer.config import load_config
+from anonymizer.equipment import Equipment
+from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, ModelError, SourceError, TargetError, UndecidedFrameError
+from anonymizer.types import Detections
+from tests.conftest import write_clip
+from tests.promises.secret import FRAMES, Oracle, leaks_in, readable_frames, secret_clip
+
+Trouble = Callable[[int, Detections], object]
+AT = 5  # the look at which a detector's trouble begins
+
+
+@dataclass
+class Case:
+    """One run to be broken: files, detector, settings."""
+
+    folder: Path
+    source: Path
+    target: Path
+    oracle: Oracle = field(default_factory=Oracle)
+    settings: dict[str, Any] = field(default_factory=dict)
+    wishes: dict[str, Any] = field(default_factory=dict)
+
+    def run(self) -> Any:
+        equipment = Equipment.of(load_config({"timeout_s": 2.0, **self.settings}).config, [self.oracle])
+        return pipeline.anonymize_video(self.source, self.target, equipment, **self.wishes)
+
+
+@pytest.fixture
+def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return Case(folder, secret_clip(folder / "in.mp4"), folder / "out.mp4")
+
+
+def nan_box(look: int, found: Detections) -> Detections:
+    if look >= AT:
+        found.xyxy[:] = np.nan
+    return found
+
+
+def nan_score(look: int, found: Detections) -> Detections:
+    if look >= AT:
+        found.score[:] = np.nan
+    return found
+
+
+def at(value: object) -> Trouble:
+    return lambda look, found: value if look == AT else found
+
+
+def raises(error: BaseException) -> Trouble:
+    def trouble(look: int, found: Detections) -> Detections:
+        if look == AT:
+            raise error
+        return found
+
+    return trouble
+
+
+def hangs(look: int, found: Detections) -> Detections:
+    if look == AT:
+        threading.Event().wait(8)
+    return found
+
+
+def resized(look: int, found: Detections) -> Detections:
+    if look == AT:
+        object.__setattr__(found, "xyxy", np.zeros((3, 2), np.float32))
+    return found
+
+
+DETECTOR_FAULTS = [
+    pytest.param(raises(RuntimeError("device lost")), id="detector-raises"),
+    pytest.param(raises(ModelError("oracle: no answer")), id="detector-raises-our-own-error"),
+    pytest.param(raises(MemoryError("no memory")), id="detector-runs-out-of-memory"),
+    pytest.param(hangs, id="detector-hangs"),
+    pytest.param(nan_box, id="detector-returns-nan-boxes"),
+    pytest.param(nan_score, id="detector-returns-nan-scores"),
+    pytest.param(resized, id="detector-returns-wrong-shapes"),
+    pytest.param(at(None), id="detector-returns-none"),
+    pytest.param(at([]), id="detector-returns-a-list"),
+    pytest.param(at(Detections.of([[0, 0, 9, 9]], [2.0], "plate")), id="detector-returns-a-score-of-2"),
+    pytest.param(at(Detections.of([[0, 0, 9, 9]], [0.9], "dog")), id="detector-returns-an-unknown-label"),
+]
+
+
+@pytest.mark.parametrize("trouble", DETECTOR_FAULTS)
+def test_failing_detector_publishes_nothing(case: Case, trouble: Trouble) -> None:
+    case.oracle = Oracle(trouble)
+    with pytest.raises((ModelError, UndecidedFrameError)) as caught:
+        case.run()
+    assert caught.value.problem
+    assert_nothing_left(case)
+
+
+def test_detector_that_finds_nothing_for_a_moment_leaks_nothing(case: Case) -> None:
+    """The slip of a detector is not an error; the tracker covers what it missed."""
+    case.oracle = Oracle(lambda look, found: Detections.none() if 8 <= look < 14 else found)
+    report = case.run()
+    assert report.tally.written == FRAMES
+    assert readable_frames(case.target) == 0
+
+
+def cut_to(share: float) -> Callable[[Case], None]:
+    def damage(case: Case) -> None:
+        data = case.source.read_bytes()
+        case.source.write_bytes(data[: int(len(data) * share)])
+
+    return damage
+
+
+def replaced_by(data: bytes) -> Callable[[Case], None]:
+    return lambda case: case.source.write_bytes(data) and None
+
+
+def without_picture(case: Case) -> None:
+    import av
+
+    case.source.unlink()
+    with av.open(str(case.source), "w") as container:
+        stream = container.add_stream("aac", rate=48000, layout="stereo")
+        frame = av.AudioFrame.from_ndarray(np.zeros((2, 1024), np.float32), format="fltp", layout="stereo")
+        frame.sample_rate = 48000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+
+
+def zero_sized(case: Case) -> None:
+    """The width in the track header and the sample description becomes 0."""
+    data = bytearray(case.source.read_bytes())
+    place = data.index(b"avc1") + 4 + 24
+    data[place : place + 4] = bytes(4)
+    sps = data.index(b"avcC")
+    data[sps + 4 : sps + 60] = bytes(56)
+    case.source.write_bytes(data)
+
+
+def renamed_sample_entry(case: Case) -> None:
+    data = case.source.read_bytes()
+    case.source.write_bytes(data.replace(b"avc1", b"encv", 2))
+
+
+INPUT_FAULTS = [
+    pytest.param(lambda case: case.source.unlink(), SourceError, id="input-is-missing"),
+    pytest.param(replaced_by(b""), SourceError, id="input-is-empty"),
+    pytest.param(replaced_by(b"\0" * 5000), SourceError, id="input-is-zeros"),
+    pytest.param(replaced_by(b"this is not a video\n" * 400), SourceError, id="input-is-text"),
+    pytest.param(replaced_by(np.random.default_rng(1).bytes(20000)), SourceError, id="input-is-noise"),
+    pytest.param(cut_to(0.5), SourceError, id="input-is-cut-before-its-index"),
+    pytest.param(cut_to(0.01), SourceError, id="input-is-cut-to-its-header"),
+    pytest.param(without_picture, SourceError, id="input-has-no-video-stream"),
+    pytest.param(zero_sized, SourceError, id="input-has-no-size"),
+    pytest.param(renamed_sample_entry, SourceError, id="input-is-encrypted"),
+    pytest.param(lambda case: (case.source.unlink(), case.source.mkdir()), SourceError, id="input-is-a-folder"),
+]
+
+
+@pytest.mark.parametrize(("damage", "expected"), INPUT_FAULTS)
+def test_unreadable_input_publishes_nothing(case: Case, damage: Callable[[Case], object], expected: type[AnonymizerError]) -> None:
+    damage(case)
+    with pytest.raises(expected) as caught:
+        case.run()
+    assert caught.value.problem.startswith("in.mp4: ")
+    assert caught.value.hint
+    assert_nothing_left(case, source_may_be_gone=True)
+
+
+def flipped(case: Case) -> None:
+    """Damage bytes inside the coded pictures: some frames decode wrongly, all of them show something."""
+    data = bytearray(case.source.read_bytes())
+    start = data.index(b"mdat") + 2500
+    for place in range(start, start + 400, 7):
+        data[place] ^= 0xFF
+    case.source.write_bytes(data)
+
+
+def test_damaged_pictures_are_covered_and_counted(case: Case) -> None:
+    flipped(case)
+    report = case.run()
+    assert report.tally.written == report.tally.read >= FRAMES - 2  # a decoder may give up a picture it cannot guess
+    assert report.damaged_frames > 0
+    assert report.coverage.whole_frames >= report.damaged_frames
+    assert readable_frames(case.target) == 0
+
+
+def test_damaged_pictures_end_the_run_when_told_so(case: Case) -> None:
+    flipped(case)
+    case.settings = {"on_damage": "stop"}
+    with pytest.raises(SourceError, match=r"frame \d+ .*is damaged"):
+        case.run()
+    assert_nothing_left(case)
+
+
+def test_file_that_ends_early_is_published_up_to_there(case: Case) -> None:
+    case.source = secret_clip(case.folder / "in.mkv")
+    case.target = case.folder / "out.mkv"
+    (case.folder / "in.mp4").unlink()
+    cut_to(0.6)(case)
+    report = case.run()
+    assert 0 < report.tally.written < FRAMES
+    assert report.warnings
+    assert readable_frames(case.target) == 0
+
+
+def links_to_input(case: Case) -> None:
+    case.target.symlink_to(case.source)
+
+
+def hard_link_to_input(case: Case) -> None:
+    case.target.hardlink_to(case.source)
+
+
+def no_folder(case: Case) -> None:
+    case.target = case.folder / "missing" / "out.mp4"
+
+
+TARGET_FAULTS = [
+    pytest.param(lambda case: setattr(case, "target", case.source), {}, ConfigError, id="output-is-the-input"),
+    pytest.param(links_to_input, {"overwrite": True}, ConfigError, id="output-is-a-link-to-the-input"),
+    pytest.param(hard_link_to_input, {"overwrite": True}, ConfigError, id="output-is-a-hard-link-to-the-input"),
+    pytest.param(lambda case: case.target.write_text("mine"), {}, ConfigError, id="output-exists"),
+    pytest.param(no_folder, {}, TargetError, id="output-folder-is-missing"),
+    pytest.param(lambda case: setattr(case, "target", case.source / "out.mp4"), {}, TargetError, id="output-folder-is-a-file"),
+    pytest.param(lambda case: case.target.mkdir(), {"overwrite": True}, TargetError, id="output-is-a-folder"),
+    pytest.param(lambda case: setattr(case, "target", case.folder / "out.xyz"), {}, ConfigError, id="output-container-is-unknown"),
+    pytest.param(lambda case: setattr(case, "target", case.folder / ("x" * 300 + ".mp4")), {}, TargetError, id="output-name-is-too-long"),
+    pytest.param(lambda case: case.settings.update({"encoding.codec": "nosuch"}), {}, ConfigError, id="codec-is-unknown"),
+    pytest.param(lambda case: case.settings.update({"encoding.codec": "aac"}), {}, ConfigError, id="codec-is-no-video-codec"),
+    pytest.param(lambda case: case.settings.update({"encoding.options": {"nosuch": "1"}}), {}, ConfigError, id="encoder-option-is-unknown"),
+    pytest.param(lambda case: case.settings.update({"span": "100-200"}), {}, SourceError, id="span-holds-no-frame"),
+]
+
+
+@pytest.mark.parametrize(("damage", "wishes", "expected"), TARGET_FAULTS)
+def test_impossible_output_publishes_nothing(case: Case, damage: Callable[[Case], object], wishes: dict[str, Any], expected: type[AnonymizerError]) -> None:
+    damage(case)
+    before = listing(case.folder)
+    case.wishes = wishes
+    with pytest.raises(expected) as caught:
+        case.run()
+    assert caught.value.hint
+    assert listing(case.folder) == before
+    assert not leaks(case)
+
+
+def in_mid_run(action: Callable[[Case], object]) -> Callable[[Case], None]:
+    def arrange(case: Case) -> None:
+        def trouble(look: int, found: Detections) -> Detections:
+            if look == AT:
+                action(case)
+            return found
+
+        case.oracle = Oracle(trouble)
+
+    return arrange
+
+
+def takes_the_name(case: Case) -> None:
+    case.target.write_text("somebody else's")
+
+
+def test_file_that_takes_the_output_name_meanwhile_is_not_replaced(case: Case) -> None:
+    in_mid_run(takes_the_name)(case)
+    with pytest.raises(AnonymizerError):
+        case.run()
+    assert case.target.read_text() == "somebody else's"
+    assert listing(case.folder) == ["in.mp4", "out.mp4"]
+
+
+def test_output_folder_that_vanishes_is_an_error(case: Case) -> None:
+    case.target = case.folder / "there" / "out.mp4"
+    case.target.parent.mkdir()
+    in_mid_run(lambda case: shutil.rmtree(case.target.parent))(case)
+    with pytest.raises(TargetError):
+        case.run()
+    assert_nothing_left(case)
+
+
+def test_second_run_at_the_same_output_is_refused_and_the_first_ends_well(case: Case) -> None:
+    refused: list[BaseException] = []
+
+    def second(case: Case) -> None:
+        other = Case(case.folder, case.source, case.target)
+        try:
+            other.run()
+        except AnonymizerError as error:
+            refused.append(error)
+
+    in_mid_run(second)(case)
+    assert case.run().tally.written == FRAMES
+    assert isinstance(refused[0], TargetError)
+    assert readable_frames(case.target) == 0
+
+
+def test_cancelled_run_publishes_nothing(case: Case) -> None:
+    cancel = threading.Event()
+    in_mid_run(lambda case: cancel.set())(case)
+    case.wishes = {"cancel": cancel}
+    with pytest.raises(CancelledError):
+        case.run()
+    assert_nothing_left(case)
+
+
+def test_caller_that_fails_in_its_progress_ends_the_run(case: Case) -> None:
+    def progress(now: object) -> None:
+        raise ZeroDivisionError
+
+    case.wishes = {"progress": progress}
+    with pytest.raises(ZeroDivisionError):
+        case.run()
+    assert_nothing_left(case)
+
+
+BROKEN_STEPS = [
+    pytest.param("seal_frame", id="seal-raises"),
+    pytest.param("picture_of", id="scaling-raises"),
+    pytest.param("glimpse_of", id="glimpse-raises"),
+    pytest.param("count_packets", id="re-opening-raises"),
+]
+
+
+@pytest.mark.parametrize("step", BROKEN_STEPS)
+def test_bug_in_a_step_publishes_nothing(case: Case, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise RuntimeError(f"{step} is broken")
+
+    monkeypatch.setattr(pipeline, step, broken)
+    with pytest.raises(RuntimeError, match="is broken"):
+        case.run()
+    assert_nothing_left(case)
+
+
+def test_file_that_lost_a_packet_is_not_published(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pipeline, "count_packets", lambda path: FRAMES - 1)
+    with pytest.raises(TargetError, match="the finished file holds 23"):
+        case.run()
+    assert_nothing_left(case)
+
+
+def test_plan_for_another_file_is_refused(case: Case) -> None:
+    plan = case.folder / "plan.jsonl"
+    other = write_clip(case.folder / "other.mp4")
+    pipeline.detect_video(other, Equipment.of(load_config({}).config, [Oracle()]), plan=plan)
+    case.wishes = {"plan": plan}
+    with pytest.raises(ConfigError, match="another file"):
+        case.run()
+    assert not case.target.exists()
+
+
+@pytest.mark.parametrize("lines_lost", [1, 2, 10])
+def test_cut_plan_is_refused(case: Case, lines_lost: int) -> None:
+    plan = case.folder / "plan.jsonl"
+    pipeline.detect_video(case.source, Equipment.of(load_config({}).config, [Oracle()]), plan=plan)
+    plan.write_text("".join(plan.read_text().splitlines(keepends=True)[:-lines_lost]))
+    case.wishes = {"plan": plan}
+    with pytest.raises(ConfigError, match="cut"):
+        case.run()
+    assert not case.target.exists()
+
+
+def test_plan_of_a_span_cannot_seal_the_whole(case: Case) -> None:
+    plan = case.folder / "plan.jsonl"
+    pipeline.detect_video(case.source, Equipment.of(load_config({"span": "0-0.4"}).config, [Oracle()]), plan=plan)
+    case.wishes = {"plan": plan}
+    with pytest.raises(UndecidedFrameError):
+        case.run()
+    assert not case.target.exists()
+
+
+def test_run_without_faults_is_published_sealed_and_whole(case: Case) -> None:
+    """The matrix proves nothing if its scanner is blind or its oracle does not see."""
+    assert readable_frames(case.source) == FRAMES
+    report = case.run()
+    assert (report.tally.read, report.tally.decided, report.tally.sealed, report.tally.written) == (FRAMES,) * 4
+    assert readable_frames(case.target) == 0
+    assert listing(case.folder) == ["in.mp4", "out.mp4"]
+
+
+def listing(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def leaks(case: Case) -> dict[str, str]:
+    return leaks_in([case.folder.parent], [case.source])
+
+
+def assert_nothing_left(case: Case, *, source_may_be_gone: bool = False) -> None:
+    """No output, no staging file, no scratch; only the input."""
+    expected = [case.source.name] if case.source.exists() or not source_may_be_gone else []
+    assert listing(case.folder) == expected
+    assert listing(case.folder.parent / "scratch") == []
+    assert not leaks(case)
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "anonymizer-overlap"]
