@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from anonymizer.redaction.color import Palette
 from anonymizer.redaction.grid import Sheet, Window
-from anonymizer.redaction.mask import Cover, Patch
+from anonymizer.redaction.mask import Cover, Patch, centers, faded
 from anonymizer.types import Plane
 
 _NODES_PER_SIDE = 16  # At least so many across a region: fewer show the grid, more show streaks from the rim; by eye.
-_ALIGN_NODES = 8  # Windows start on multiples of so many nodes: a box that moves a little does not move the grid.
+_ALIGN_NODES = 4  # Windows start on multiples of so many nodes: blocks of "pixelate" stand still, whatever the box does.
 _MAX_NODES = 1 << 15  # A patch as large as the frame costs no more than this many.
 _RING, _RING_MIN_PX, _RING_MAX_PX = 0.7, 8.0, 256.0  # How far the surroundings reach, in sides of the largest region.
 _LEVEL_GAIN = np.float32(0.25)  # 1 / (4^level / gain^level) is 1 / distance^4 at a distance of 2^level; lower pulls colours further in.
@@ -38,7 +38,23 @@ class Surroundings:
     nodes: NDArray[np.float32]
     origin_xy: tuple[int, int]
     node_wh: tuple[int, int]
+    patch: Patch
     palette: Palette
+
+    def trust(self) -> NDArray[np.float32]:
+        """How much each node counts, 0..1, [rows, columns]: less and less towards the patch and towards the end of the ring.
+
+        It follows the regions to a fraction of a pixel: a box that trembles must not make its rim, and so the fill, flicker.
+        """
+        rows, columns = self.nodes.shape[:2]
+        x = centers(slice(0, columns), self.node_wh[0]) + np.float32(self.origin_xy[0])
+        y = centers(slice(0, rows), self.node_wh[1]) + np.float32(self.origin_xy[1])
+        left, top, right, bottom = self.patch.xyxy
+        # Several soft edges can add up to a rounding error above 1, and a weight below 0 would make means of nothing.
+        trust: NDArray[np.float32] = np.maximum(np.float32(1) - self.patch.strength(x, y), np.float32(0))
+        trust *= faded(x, left, right, _ring_px(self.patch))
+        trust *= faded(y, top, bottom, _ring_px(self.patch))[:, None]
+        return trust
 
 
 def look_around(planes: tuple[Plane, ...], sheets: tuple[Sheet, ...], cover: Cover, patch: Patch, palette: Palette) -> Surroundings:
@@ -55,12 +71,15 @@ def look_around(planes: tuple[Plane, ...], sheets: tuple[Sheet, ...], cover: Cov
             nodes[..., sheet.samples] = part.reshape(rows, columns, -1)
     # The mean of what is open, not 1 less the mean of what is not: nothing must come out as 0.
     nodes[..., count] = _shrunk(cover.core[window.slices] ^ np.uint8(1), columns, rows, node_w // cell_w, node_h // cell_h)
-    return Surroundings(nodes, (window.left * cell_w, window.top * cell_h), (node_w, node_h), palette)
+    return Surroundings(nodes, (window.left * cell_w, window.top * cell_h), (node_w, node_h), patch, palette)
 
 
 def diffuse(around: Surroundings) -> NDArray[np.float32] | None:
     """The surroundings spread over every node, [rows, columns, samples]; None where nothing is left to spread."""
-    levels = [around.nodes]
+    trusted, trust = np.empty_like(around.nodes), around.trust()
+    for sample in range(trusted.shape[2]):
+        np.multiply(around.nodes[..., sample], trust, out=trusted[..., sample])
+    levels = [trusted]
     while min(levels[-1].shape[:2]) > 2:
         levels.append(np.asarray(cv2.pyrDown(levels[-1]), np.float32))
     coarsest = levels.pop()
@@ -84,7 +103,7 @@ def _nodes_around(cover: Cover, patch: Patch) -> tuple[tuple[int, int], Window]:
     (cell_w, cell_h), (rows, columns), inner = cover.grid.cell_wh, cover.grid.shape, patch.window
     sides_px = [soft.side_px for soft in patch.soft]
     step = 1 << max(0, floor(log2(max(1.0, min(sides_px) / _NODES_PER_SIDE))))
-    ring_px = max(_RING_MIN_PX, min(_RING * max(sides_px), _RING_MAX_PX))
+    ring_px = _ring_px(patch)
     while True:
         node_w, node_h = max(step, cell_w), max(step, cell_h)
         align_w, align_h = node_w // cell_w * _ALIGN_NODES, node_h // cell_h * _ALIGN_NODES
@@ -98,6 +117,11 @@ def _nodes_around(cover: Cover, patch: Patch) -> tuple[tuple[int, int], Window]:
         if area_px <= _MAX_NODES * node_w * node_h:
             return (node_w, node_h), window
         step *= 2
+
+
+def _ring_px(patch: Patch) -> float:
+    """How far around a patch its surroundings reach."""
+    return max(_RING_MIN_PX, min(_RING * max(soft.side_px for soft in patch.soft), _RING_MAX_PX))
 
 
 def _shrunk(part: Plane, columns: int, rows: int, factor_w: int, factor_h: int) -> NDArray[np.float32]:

@@ -43,7 +43,7 @@ class Soft:
         if self.region.shape == "box":
             across = _past(x, left - grow_w, right + grow_w, self.feather_px)
             down = _past(y, top - grow_h, bottom + grow_h, self.feather_px)
-            fade: NDArray[np.float32] = np.add.outer(down * down, across * across)
+            fade: NDArray[np.float32] = (down * down)[:, None] + across * across
             np.minimum(fade, one, out=fade)
             np.subtract(one, fade, out=fade)
             fade *= fade
@@ -55,8 +55,9 @@ class Soft:
         scale = (1 - start) ** -0.5
         across = (x - np.float32((left + right) / 2)) * np.float32(scale / outer_w)
         down = (y - np.float32((top + bottom) / 2)) * np.float32(scale / outer_h)
-        fade = np.add.outer(down * down - np.float32(start * scale * scale), across * across)
-        np.clip(fade, np.float32(0), one, out=fade)
+        fade = (down * down - np.float32(start * scale * scale))[:, None] + across * across
+        np.maximum(fade, np.float32(0), out=fade)
+        np.minimum(fade, one, out=fade)
         # (1 - fade)^2 (1 + 2 fade): flat at both ends, so that no rim shows.
         rest = one - fade
         fade += fade
@@ -72,6 +73,21 @@ class Patch:
 
     soft: tuple[Soft, ...]
     window: Window
+
+    @property
+    def xyxy(self) -> tuple[float, float, float, float]:
+        """The box that the soft edges reach, in luma pixels."""
+        lefts, tops, rights, bottoms = zip(*(soft.xyxy for soft in self.soft), strict=True)
+        return min(lefts), min(tops), max(rights), max(bottoms)
+
+    def strength(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
+        """How much of the fill shows at columns `x` and rows `y` of luma pixels, whichever region it comes from."""
+        strength = self.soft[0].strength(x, y)
+        for soft in self.soft[1:]:
+            # 1 - (1 - a) (1 - b), not the larger: no notch shows where two edges meet.
+            more = soft.strength(x, y)
+            strength += more * (np.float32(1) - strength)
+        return strength
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,14 +110,14 @@ class Cover:
     def strength_in(self, window: Window, patch: Patch, sheet: Sheet) -> NDArray[np.float32]:
         """How much of the fill shows at each sample of a plane in a part of the patch's window; exactly 1 on every core."""
         rows, columns = sheet.spanned_by(window)
-        half, (shift_w, shift_h) = np.float32(0.5), sheet.shift_wh
-        x = (np.arange(columns.start, columns.stop, dtype=np.float32) + half) * np.float32(1 << shift_w)
-        y = (np.arange(rows.start, rows.stop, dtype=np.float32) + half) * np.float32(1 << shift_h)
-        strength = patch.soft[0].strength(x, y)
-        for soft in patch.soft[1:]:
-            np.maximum(strength, soft.strength(x, y), out=strength)
+        strength = patch.strength(centers(columns, 1 << sheet.shift_wh[0]), centers(rows, 1 << sheet.shift_wh[1]))
         np.maximum(strength, self.core_in(window, sheet), out=strength)
         return strength
+
+
+def centers(span: slice, step: int) -> NDArray[np.float32]:
+    """The middles of `step` luma pixels each, for the span of samples or nodes of that size."""
+    return (np.arange(span.start, span.stop, dtype=np.float32) + np.float32(0.5)) * np.float32(step)
 
 
 def cover_of(decision: Decision, grid: Grid, spread_px: int, feather: float) -> Cover:
@@ -139,9 +155,15 @@ def _cover_core(core: NDArray[np.uint8], grid: Grid, region: Region, spread_px: 
     y = np.arange(window.top, window.bottom) * cell_h - spread_px - (top + bottom) / 2
     across = np.maximum(np.maximum(x, -x - (cell_w + 2 * spread_px)), 0) / ((right - left) / 2)
     down = np.maximum(np.maximum(y, -y - (cell_h + 2 * spread_px)), 0) / ((bottom - top) / 2)
-    touched = np.add.outer(down * down, across * across) <= _TOUCH
+    touched = (down * down)[:, None] + across * across <= _TOUCH
     np.bitwise_or(core[window.slices], touched, out=core[window.slices])
     return bool(touched.any())
+
+
+def faded(at: NDArray[np.float32], low: float, high: float, width: float) -> NDArray[np.float32]:
+    """1 between low and high, falling smoothly to 0 at `width` outside."""
+    rest = np.maximum(np.float32(1) - _past(at, low, high, width) ** 2, np.float32(0))
+    return np.asarray(rest * rest, np.float32)
 
 
 def _past(at: NDArray[np.float32], low: float, high: float, unit: float) -> NDArray[np.float32]:
