@@ -56,5 +56,6 @@ class Palette:
 
     @property
     def _is_full_range(self) -> bool:
-        # Gray and yuvj formats are full range unless tagged otherwise, as libswscale takes them.
-        return self.color.range == _FULL_RANGE or (self.color.range == 0 and self.pixels.name.startswith(("gray", "yuvj", "yuvaj")))
+        # As libswscale takes them: yuvj formats whatever the tag says, gray where there is none.
+        name, tag = self.pixels.name, self.color.range
+        return tag == _FULL_RANGE or name.startswith(("yuvj", "yuvaj")) or (tag == 0 and name.startswith("gray"))
