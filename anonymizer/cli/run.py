@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,7 +109,8 @@ def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, 
         return Settings(file_sha256(source), config_hash, weights)
 
     summary, told = Summary(), []
-    for outcome in (*passed, *run_batch(jobs, folder, run_one=run_one, settings_of=settings_of, overwrite=overwrite)):
+    # chain, not unpacking: each file is told as it is done, also when a later one ends the run.
+    for outcome in chain(passed, run_batch(jobs, folder, run_one=run_one, settings_of=settings_of, overwrite=overwrite)):
         summary.add(outcome)
         told.append(_outcome_json(outcome))
         _say_outcome(outcome, places, quiet=quiet)
