@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -307,11 +306,3 @@ def test_gravest_failure_gives_the_exit_code() -> None:
         summary.add(Outcome(Path("a"), "failed", error=error, reason="x"))
         codes.append(summary.exit_code)
     assert codes == [0, 2, 3, 6, 4, 5, 7, 1]
-
-
-def test_many_files_are_found_in_their_order(here: Path) -> None:
-    source = picture(here / "one.png")
-    (here / "in").mkdir()
-    for number in range(300):
-        shutil.copy(source, here / f"in/{number:04}.png")
-    assert targets(["in"]) == [f"out/{number:04}.png" for number in range(300)]
