@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import av
@@ -31,9 +32,13 @@ class Scene:
         assert head is not None, "samples/head.webp cannot be read"
         other = head.astype(np.float32)
         other[..., :3] = np.clip(other[..., :3] ** 1.35 * (0.106, 0.112, 0.12), 0, 255)
-        self.background = street()
         self.heads = (head.astype(np.float32), other)
         self.car = car((128, 88, 58))
+
+    @cached_property
+    def background(self) -> Image:
+        """The empty street."""
+        return street()
 
     def actors(self, index: int) -> list[Actor]:
         """Everybody, the farthest first."""

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import hypothesis
 import numpy as np
 import pytest
@@ -112,3 +113,16 @@ def make_clip(tmp_path: Path) -> ClipMaker:
         return write_clip(tmp_path / name, **wishes)  # type: ignore[arg-type]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as a reader of the documents has it: street.mp4, the first 10 frames of the demo clip, and photos/one.png."""
+    from build_sample import Scene, write_sample
+
+    folder = tmp_path_factory.mktemp("demo")
+    write_sample(folder / "street.mp4", frames=10)
+    (folder / "photos").mkdir()
+    picture = cv2.resize(Scene().picture(149), (640, 360), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(folder / "photos/one.png"), picture)
+    return folder
