@@ -12,6 +12,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,10 @@ class TorchNetwork:
         self._torch = importlib.import_module("torch")
         self._torch.set_num_threads(threads or available_cores())
         try:
-            checkpoint, _ = tasks.torch_safe_load(str(path), safe_only=True)
+            # Under a name of no meaning: a file called like one of Ultralytics' own would be looked for on the network.
+            with tempfile.TemporaryDirectory(prefix="anonymizer-") as folder:
+                (Path(folder) / "weights.pt").symlink_to(path.resolve())
+                checkpoint, _ = tasks.torch_safe_load(f"{folder}/weights.pt", safe_only=True)
             model = checkpoint.get("ema") or checkpoint["model"]
             model = model.float().eval()
             task = getattr(model, "task", None) or tasks.guess_model_task(model)
@@ -51,7 +55,7 @@ class TorchNetwork:
             self._model = model.fuse(verbose=False)
         except Exception as error:  # a file from anywhere, read by two libraries
             raise ModelError(
-                f"{path.name}: Ultralytics cannot load this checkpoint ({first_line(error)})",
+                f"{path.name}: Ultralytics cannot load this checkpoint ({type(error).__name__})",
                 hint="export it where it was trained: yolo export model=FILE.pt format=onnx dynamic=True",
             ) from error
         if task not in ("detect", "segment", "pose"):
@@ -73,7 +77,8 @@ class TorchNetwork:
 def _ultralytics_tasks(name: str) -> Any:
     """Ultralytics' module that loads checkpoints; ConfigError without the extra."""
     os.environ.setdefault("YOLO_OFFLINE", "true")  # No look at the network when it is imported,
-    os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # and no pip when a file asks for another package.
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # no pip when a file asks for another package,
+    os.environ.setdefault("YOLO_VERBOSE", "false")  # and no words between ours.
     try:
         importlib.metadata.version("ultralytics-opencv-headless")
         importlib.import_module("torch")

@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from anonymizer.detection import label_thresholds, load_detectors, shipped_models, weights_sha256
+from anonymizer.detection.loading import classes_of
+from anonymizer.errors import ConfigError, ModelError
+from tests.detection.networks import anchors_last, answering
+
+
+@pytest.fixture
+def my_onnx(tmp_path):
+    """Somebody's network with the classes face and license_plate."""
+    path = tmp_path / "my.onnx"
+    path.write_bytes(answering(anchors_last(), names="{0: 'face', 1: 'license_plate'}"))
+    return str(path)
+
+
+def test_no_labels_load_nothing():
+    assert load_detectors((), {}) == ()
+    assert label_thresholds((), {}, 0.5) == {}
+    assert weights_sha256((), {}) == {}
+
+
+def test_one_shipped_network_serves_both_labels():
+    (detector,) = load_detectors(("face", "plate"), {}, threads=1)
+    assert detector.labels == ("face", "plate")
+
+
+def test_only_the_labels_that_are_asked_for_are_given():
+    (detector,) = load_detectors(("plate",), {}, threads=1)
+    assert detector.labels == ("plate",)
+
+
+def test_own_weights_take_the_place_of_the_shipped_ones_for_their_label(my_onnx):
+    mine, shipped = load_detectors(("face", "plate"), {"face": my_onnx}, threads=1)
+    assert (mine.name, mine.labels) == ("my.onnx", ("face",))
+    assert (shipped.name, shipped.labels) == ("face_plate", ("plate",))
+
+
+def test_one_file_for_two_labels_is_loaded_once(my_onnx):
+    for weights in ({"face,plate": my_onnx}, {"face": my_onnx, "plate": my_onnx}):
+        (detector,) = load_detectors(("face", "plate"), weights, threads=1)
+        assert detector.labels == ("face", "plate")
+
+
+def test_shipped_model_can_be_named():
+    (detector,) = load_detectors(("face",), {"face": "face_plate"}, threads=1)
+    assert detector.name == "face_plate"
+
+
+REFUSED = [
+    pytest.param(("face", "dog"), {}, ConfigError, "no model finds 'dog'", id="unknown-label"),
+    pytest.param(("face",), {"plate": "my.onnx"}, ConfigError, "'plate', which is not looked for", id="weights-for-nothing"),
+    pytest.param(("face",), {"face": "/nowhere/my.onnx"}, ModelError, r"my\.onnx: the weights cannot be read", id="missing-file"),
+    pytest.param(("dog",), {"dog": "face_plate"}, ConfigError, "face_plate does not find 'dog'", id="shipped-model-for-another-label"),
+]
+
+
+@pytest.mark.parametrize(("labels", "weights", "error", "problem"), REFUSED)
+def test_wrong_request_is_refused_with_a_hint(labels, weights, error, problem):
+    with pytest.raises(error, match=problem) as caught:
+        load_detectors(labels, weights)
+    assert caught.value.hint
+
+
+def test_refusal_of_an_unknown_label_lists_the_known_ones():
+    with pytest.raises(ConfigError) as caught:
+        load_detectors(("dog",), {})
+    assert "face, plate" in (caught.value.hint or "")
+
+
+CLASSES = [
+    pytest.param("face", ["face", "plate"], True, [0], id="by-name"),
+    pytest.param("face", ["plate", "FACE"], True, [1], id="by-name-in-capitals"),
+    pytest.param("plate", ["car", "license-plate", "motorcycle plate"], True, [1, 2], id="by-word"),
+    pytest.param("face", ["mask", "no mask"], True, None, id="all"),
+    pytest.param("face", [], True, None, id="all-of-a-nameless"),
+    pytest.param("face", ["surface"], True, None, id="part-of-a-word-is-no-name"),
+    pytest.param("plate", ["face", "plate"], False, [1], id="by-name-among-several"),
+]
+
+
+@pytest.mark.parametrize(("label", "names", "alone", "expected"), CLASSES)
+def test_classes_that_count_as_a_label(label, names, alone, expected):
+    assert classes_of(label, names, "my.onnx", alone=alone) == expected
+
+
+def test_several_labels_need_a_class_each(my_onnx):
+    with pytest.raises(ConfigError, match="no class for 'dog'") as caught:
+        load_detectors(("face", "dog"), {"face,dog": my_onnx})
+    assert "license_plate" in (caught.value.hint or "")
+
+
+def test_thresholds_of_unmeasured_weights_are_the_customary_ones(my_onnx):
+    thresholds = label_thresholds(("face",), {"face": my_onnx}, 0.5)
+    assert (thresholds["face"].strong, thresholds["face"].weak) == (0.25, 0.10)
+
+
+def test_hashes_are_those_of_the_files(my_onnx):
+    (card,) = shipped_models()
+    hashes = weights_sha256(("face", "plate"), {"face": my_onnx})
+    with open(my_onnx, "rb") as file:
+        assert hashes == {"face": hashlib.sha256(file.read()).hexdigest(), "plate": card.sha256}
+
+
+def test_network_with_nan_for_the_canary_is_refused(tmp_path):
+    path = tmp_path / "nan.onnx"
+    path.write_bytes(answering(anchors_last(), bright="nan"))
+    with pytest.raises(ModelError, match="NaN"):
+        load_detectors(("face",), {"face": str(path)})
+
+
+def test_network_that_hangs_on_the_canary_is_refused(tmp_path):
+    path = tmp_path / "slow.onnx"
+    path.write_bytes(answering(anchors_last(), bright="hang"))
+    with pytest.raises(ModelError, match="did not answer"):
+        load_detectors(("face",), {"face": str(path)}, timeout_s=0.3)
