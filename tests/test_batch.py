@@ -117,13 +117,10 @@ def test_patterns_keep_the_path_below_their_fixed_part(here: Path) -> None:
     assert targets(["in/*"]) == ["out/a.png", "out/one/b.png", "out/one/d.jpg", "out/one/two/c.png"]
     assert targets([f"{here}/in/on?/*.png"]) == ["out/one/b.png"]
     assert targets(["in/a.png", "in/*.png", "in"])[:2] == ["out/a.png", "out/one/b.png"]
+    picture(here / "a[1].png")  # A name that exists is a file before it is a pattern.
+    assert targets(["a[1].png"]) == ["out/a[1].png"]
     with pytest.raises(SourceError, match=r"in/\*\.bmp: nothing matches"):
         find_jobs(["in/*.bmp"], Path("out"))
-
-
-def test_name_with_brackets_is_a_file_before_it_is_a_pattern(here: Path) -> None:
-    picture(here / "a[1].png")
-    assert targets(["a[1].png"]) == ["out/a[1].png"]
 
 
 def test_what_is_missing_or_holds_nothing_is_refused(here: Path) -> None:
@@ -282,18 +279,15 @@ def test_stopping_inside_a_file_keeps_what_was_finished(stop: BaseException, her
     assert Runner().states(["in"]) == ["a.png finished", "b.png done", "c.png done"]
 
 
-def test_output_folder_that_cannot_be_one_is_refused(here: Path) -> None:
-    picture(here / "in/a.png")
-    plain(here / "out")
-    with pytest.raises(TargetError, match="out: is not a folder"):
-        Runner().states(["in"])
-
-
-def test_folder_in_the_way_fails_that_file_alone(here: Path) -> None:
+def test_file_where_a_folder_should_be_fails_what_lies_in_it(here: Path) -> None:
     picture(here / "in/a/a.png")
     picture(here / "in/b.png")
     plain(here / "out/a")
     assert Runner().states(["in"]) == ["a.png failed", "b.png done"]
+    (here / "out").rename(here / "away")
+    plain(here / "out")
+    with pytest.raises(TargetError, match="out: is not a folder"):
+        Runner().states(["in"])
 
 
 def test_gravest_failure_gives_the_exit_code() -> None:
