@@ -81,7 +81,7 @@ def _usage_error(error: typer.TyperException) -> tuple[str, str]:
     problem, _, meant = error.format_message().split(" (Possible options")[0].removesuffix(".").partition(". Did you mean ")
     context = getattr(error, "ctx", None)
     # Typer's own guesses go as far as --crf for --foo.
-    near = difflib.get_close_matches(getattr(error, "option_name", ""), getattr(error, "possibilities", None) or [], n=1)
+    near = difflib.get_close_matches(getattr(error, "option_name", ""), getattr(error, "possibilities", None) or [], n=1, cutoff=0.7)
     hint = f"see: {context.command_path if context else 'anonymizer'} --help"
     if near or (meant and not hasattr(error, "option_name")):
         hint = f"did you mean {near[0] if near else meant.removesuffix('?')}?"

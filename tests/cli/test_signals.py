@@ -1,0 +1,68 @@
+"""Whatever stops a run, and whenever: no output under its name, and what is left is swept by the next run."""
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ClipMaker
+
+# Slow enough to be caught at work: a thousand frames through the encoder's slowest preset.
+COMMAND = [sys.executable, "-m", "anonymizer", "run", "in.mp4", "-o", "out.mp4", "--detect", "none", "--zone", "8,8,16,16", "--encoder-preset", "placebo"]
+
+
+@pytest.fixture
+def running(make_clip: ClipMaker) -> tuple[subprocess.Popen[str], Path]:
+    """A real run in the middle of writing."""
+    folder = make_clip(frames=1000, size_wh=(320, 240)).parent
+    process = subprocess.Popen(COMMAND, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline_s = time.monotonic() + 60
+    while not any(path.stat().st_size for path in folder.glob(".out.anonymizer-*.part.mp4")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
+    return process, folder
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(("number", "code", "words"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")])
+def test_stopped_run_leaves_nothing(running: tuple[subprocess.Popen[str], Path], number: signal.Signals, code: int, words: str) -> None:
+    process, folder = running
+    process.send_signal(number)
+    out, err = process.communicate(timeout=60)
+    assert (process.returncode, out) == (code, "")
+    assert err.splitlines()[0] == f"anonymizer: error: {words}"
+    assert len(err.splitlines()) == 2
+    assert names(folder) == ["in.mp4"]
+
+
+def test_killed_run_leaves_a_hidden_file_that_the_next_run_sweeps(running: tuple[subprocess.Popen[str], Path]) -> None:
+    process, folder = running
+    process.kill()
+    process.communicate(timeout=60)
+    left = [name for name in names(folder) if name != "in.mp4"]
+    assert [name.startswith(".out.anonymizer-") for name in left] == [True]
+    doctor = subprocess.run([sys.executable, "-m", "anonymizer", "doctor", "--json"], cwd=folder, capture_output=True, text=True, check=False)
+    assert left[0] in doctor.stdout
+    done = subprocess.run([*COMMAND[:-1], "ultrafast", "--span", "0-0.2", "-q"], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(folder) == ["in.mp4", "out.mp4"]
+
+
+def test_second_run_at_the_same_output_is_refused(running: tuple[subprocess.Popen[str], Path]) -> None:
+    process, folder = running
+    try:
+        second = subprocess.run(COMMAND, cwd=folder, capture_output=True, text=True, check=False)
+        assert second.returncode == 6
+        assert second.stderr.startswith("anonymizer: error: out.mp4: another run is writing it\n")
+        assert process.poll() is None
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+    assert names(folder) == ["in.mp4"]

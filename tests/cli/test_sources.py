@@ -1,0 +1,89 @@
+"""Where outputs go, for everything that people name."""
+
+from pathlib import Path
+
+import pytest
+
+from anonymizer.cli.flags import config_from
+from anonymizer.cli.sources import folder_for, is_camera, is_single, target_for
+from anonymizer.errors import ConfigError
+
+TARGETS = [
+    ("street.mp4", None, "street_anonymized.mp4"),
+    ("a/b/street.mp4", None, "a/b/street_anonymized.mp4"),
+    ("two.dots.webm", None, "two.dots_anonymized.webm"),
+    ("street.mp4", "out.mkv", "out.mkv"),
+    ("street.mp4", "there", "there/street.mp4"),
+    ("street.mp4", "new/", "new/street.mp4"),
+    ("/dev/video0", "out.mp4", "out.mp4"),
+]
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("there").mkdir()
+    Path("clip[1].mp4").touch()
+    Path("7").touch()
+    return tmp_path
+
+
+@pytest.mark.parametrize(("source", "output", "target"), TARGETS)
+def test_target_of_one_input(source: str, output: str | None, target: str) -> None:
+    assert target_for(source, output) == Path(target)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "single"),
+    [(["a.mp4"], True), (["clip[1].mp4"], True), (["0"], True), (["clip[2].mp4"], False), (["*.mp4"], False), (["there"], False), (["a.mp4", "b.mp4"], False)],
+)
+def test_what_is_one_input(inputs: list[str], single: bool) -> None:
+    assert is_single(inputs) == single
+
+
+@pytest.mark.parametrize(
+    ("text", "camera"), [("0", True), ("12", True), ("/dev/video3", True), ("7", False), ("a0", False), ("/dev/null", False), ("\u0661", False)]
+)
+def test_what_is_a_camera(text: str, camera: bool) -> None:
+    assert is_camera(text) == camera
+
+
+def test_camera_and_several_inputs_need_a_place_to_go() -> None:
+    with pytest.raises(ConfigError, match="0: a camera has no name for its output"):
+        target_for("0", None)
+    with pytest.raises(ConfigError, match="need a folder"):
+        folder_for(None)
+    with pytest.raises(ConfigError, match="7: is a file"):
+        folder_for("7")
+    assert folder_for("new") == Path("new")
+
+
+def test_flags_become_configuration() -> None:
+    given = {
+        "detect": "face",
+        "effect": "solid",
+        "effect_color": "white",
+        "zone": ["1,2,3,4", "5,6,7,8@1-2"],
+        "keep": ["metadata,chapters", "data"],
+        "crf": "20",
+        "encoder_option": ["tune=film", "x264-params=a=1:b=2"],
+        "weights": ["face=my.onnx"],
+        "threads": "3",
+        "strictness": "0.25",
+        "preset": None,
+    }
+    loaded = config_from(given)
+    config = loaded.config
+    assert (config.detect, config.effect.kind, config.effect.color_rgb) == (("face",), "solid", (255, 255, 255))
+    assert [str(zone) for zone in config.zones] == ["1,2,3,4", "5,6,7,8@1-2"]
+    assert config.keep == ("metadata", "chapters", "data")
+    assert config.encoding.crf == 20
+    assert config.encoding.options == {"tune": "film", "x264-params": "a=1:b=2"}
+    assert (config.weights, config.threads, config.strictness, config.preset) == ({"face": "my.onnx"}, 3, 0.25, "balanced")
+    assert loaded.origin("encoding.crf") == "--crf"
+
+
+@pytest.mark.parametrize("pairs", [["a"], ["=b"], ["a="], ["a=1", "a=2"]])
+def test_pairs_are_pairs(pairs: list[str]) -> None:
+    with pytest.raises(ConfigError, match=r"^--encoder-option: "):
+        config_from({"encoder_option": pairs})
