@@ -30,7 +30,7 @@ def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads
         if source in cards:
             detectors.append(_shipped(cards[source], wanted, threads, timeout_s))
         else:
-            detectors.append(_foreign(Path(source), wanted, threads, timeout_s))
+            detectors.append(_foreign(Path(source).expanduser(), wanted, threads, timeout_s))
     return tuple(detectors)
 
 
@@ -50,7 +50,7 @@ def weights_sha256(labels: Sequence[str], weights: Mapping[str, str]) -> dict[st
     cards = {card.name: card for card in shipped_models()} if labels else {}
     hashes: dict[str, str] = {}
     for source, wanted in _by_source(labels, weights, cards).items():
-        sha256 = cards[source].sha256 if source in cards else hashlib.sha256(_bytes_of(Path(source))).hexdigest()
+        sha256 = cards[source].sha256 if source in cards else hashlib.sha256(_bytes_of(Path(source).expanduser())).hexdigest()
         hashes |= dict.fromkeys(wanted, sha256)
     return hashes
 

@@ -67,7 +67,11 @@ def break_the_card(store):
     (store / "face_plate.json").write_text("{")
 
 
-@pytest.mark.parametrize("spoil", [flip_a_bit, cut_in_half, remove, put_another_network_with_a_matching_card, break_the_card])
+def remove_the_card(store):
+    (store / "face_plate.json").unlink()
+
+
+@pytest.mark.parametrize("spoil", [flip_a_bit, cut_in_half, remove, put_another_network_with_a_matching_card, break_the_card, remove_the_card])
 def test_spoiled_model_is_never_loaded(spoil, other_store):
     spoil(other_store)
     with pytest.raises(ModelError, match="face_plate") as caught:
