@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
+import av
 from av.container import InputContainer, OutputContainer
+from av.packet import Packet
+from av.stream import AttachmentStream, Discard, Stream
+from av.video.stream import VideoStream
 
+from anonymizer.media.carriers import stream_name, with_fate
 from anonymizer.media.encoding import Encoding
-from anonymizer.types import Carrier, MediaInfo
+from anonymizer.media.sources import open_source
+from anonymizer.media.tracks import CopiedTrack, Track, audio_track, copied_track
+from anonymizer.types import Carrier, Fate, MediaInfo
 
 AudioPolicy = Literal["drop", "keep", "mask"]
 KEEPABLE = frozenset({"subtitles", "data", "metadata", "chapters", "attachments"})
+_KIND_NAMES = {"subtitle": "subtitles", "data": "data"}
+_MICROSECOND = Fraction(1, 1_000_000)
+# Written by every muxer for itself.
+_NOT_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER", "DURATION", "alpha_mode", "ALPHA_MODE"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,25 +41,178 @@ class CarryPolicy:
 
 
 class SideStreams:
-    """The source read a second time, for everything but the picture, in step with the writer."""
+    """The source read a second time, for everything but the picture, in step with the writer.
+
+    A fault in here never stops the video: the stream ends, and a warning says so.
+    """
 
     def __init__(self, info: MediaInfo, encoding: Encoding, policy: CarryPolicy, span_s: tuple[float, float | None] | None) -> None:
         self.carriers: tuple[Carrier, ...] = info.carriers
         self.warnings: list[str] = []
         self.starts_at_s: float | None = None
+        self._info = info
+        self._encoding = encoding
+        self._policy = policy
+        self._span_s = span_s
         self._source: InputContainer | None = None
+        self._tracks: dict[int, Track] = {}
+        self._packets: Iterator[Packet[Any]] | None = None
+        self._reached_s = float("-inf")
+        self._shift_s = Fraction(0)
+        self._first_s = Fraction(0)
 
-    def open(self, container: OutputContainer) -> None:
+    def open(self, container: OutputContainer, video: VideoStream) -> None:
         """Add the streams to the output."""
+        if self._policy == CarryPolicy() or self._info.extra.get("live"):
+            return
+        self._source = open_source(self._info.path)
+        for stream in self._source.streams:
+            track = self._track_for(stream, container)
+            if track is not None:
+                self._tracks[stream.index] = track
+                if stream.start_time is not None and stream.time_base:
+                    starts_at_s = float(stream.start_time * stream.time_base)
+                    self.starts_at_s = starts_at_s if self.starts_at_s is None else min(self.starts_at_s, starts_at_s)
+            else:
+                stream.discard = Discard.all
+        if "metadata" in self._policy.keep:
+            self._keep_tags(container, video)
 
-    def start(self, shift_s: Fraction, first_s: Fraction) -> None:
-        """The first frame is known: every time is moved by `shift_s`."""
+    def start(self, container: OutputContainer, shift_s: Fraction, first_s: Fraction) -> None:
+        """The first frame is known: every time is moved by `shift_s`. Called before anything is written."""
+        self._shift_s, self._first_s = shift_s, first_s
+        if self._source is None:
+            return
+        if "chapters" in self._policy.keep:
+            self._keep_chapters(container)
+        if self._tracks:
+            if self._span_s is not None:
+                self._go_to(first_s)
+                for track in self._tracks.values():
+                    track.earliest_s = first_s + shift_s
+            self._packets = self._source.demux([self._source.streams[index] for index in self._tracks])
 
     def feed(self, container: OutputContainer, until_s: float) -> None:
         """Write everything that is heard or shown before `until_s` of the output."""
+        while self._packets is not None and self._reached_s < until_s:
+            try:
+                packet = next(self._packets)
+            except StopIteration:
+                self._end(container)
+                return
+            except (av.FFmpegError, OSError) as error:
+                self.warnings.append(f"the sound could not be read to its end: {getattr(error, 'strerror', None) or error}")
+                self._end(container)
+                return
+            self._carry(packet, container)
 
     def feed_all(self, container: OutputContainer) -> None:
         """Write all the rest."""
+        self.feed(container, float("inf"))
 
     def close(self) -> None:
         """Let go of the source."""
+        self._packets = None
+        self._tracks = {}
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def _track_for(self, stream: Stream, container: OutputContainer) -> Track | None:
+        """How a stream is carried, if it is; its carrier says what became of it."""
+        name, track, fate, note = stream_name(stream), None, "dropped", ""
+        if stream.type == "audio" and self._policy.audio != "drop":
+            track, fate, note = audio_track(stream, container, self._encoding, masked=self._policy.audio == "mask")
+        elif _KIND_NAMES.get(stream.type) in self._policy.keep:
+            track, fate, note = copied_track(stream, container, self._encoding)
+        elif isinstance(stream, AttachmentStream) and "attachments" in self._policy.keep:
+            fate, note = self._keep_attachment(stream, container)
+        else:
+            return None
+        self.carriers = with_fate(self.carriers, stream.type, name, fate, note)
+        if note:
+            self.warnings.append(f"{stream.type} {name}: {note}")
+        return track
+
+    def _keep_attachment(self, stream: AttachmentStream, container: OutputContainer) -> tuple[Fate, str]:
+        if container.format.name not in ("matroska", "webm"):
+            return "dropped", f"{container.format.name} files hold no attachments"
+        container.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
+        return "copied", ""
+
+    def _keep_tags(self, container: OutputContainer, video: VideoStream) -> None:
+        assert self._source is not None
+        container.metadata.update({key: value for key, value in self._source.metadata.items() if key not in _NOT_TAGS})
+        video.metadata.update({key: value for key, value in self._source.streams[self._info.stream_index].metadata.items() if key not in _NOT_TAGS})
+        for index, track in self._tracks.items():
+            track.stream.metadata.update({key: value for key, value in self._source.streams[index].metadata.items() if key not in _NOT_TAGS})
+        kept = {stream_name(self._source.streams[index]) for index in (*self._tracks, self._info.stream_index)}
+        for carrier in self.carriers:
+            of_stream, _, key = carrier.name.rpartition(" ")
+            if carrier.kind == "tag" and key not in _NOT_TAGS and (not of_stream or of_stream in kept):
+                self.carriers = with_fate(self.carriers, "tag", carrier.name, "copied")
+
+    def _keep_chapters(self, container: OutputContainer) -> None:
+        assert self._source is not None
+        kept: list[Any] = []
+        for entry in self._source.chapters():
+            shift = round(self._shift_s / (entry["time_base"] or _MICROSECOND))
+            end = entry["end"] + shift
+            if end > 0:
+                kept.append({**entry, "start": max(0, entry["start"] + shift), "end": end})
+        container.set_chapters(kept)
+        self.carriers = with_fate(self.carriers, "chapter", None, "copied")
+
+    def _go_to(self, first_s: Fraction) -> None:
+        assert self._source is not None
+        try:
+            self._source.seek(max(0, int((first_s - 1) * av.time_base)))
+        except (av.FFmpegError, OSError):
+            # Then it is read from its start: what lies before the span is left out packet by packet.
+            return
+
+    def _carry(self, packet: Packet[Any], container: OutputContainer) -> None:
+        track = self._tracks.get(packet.stream_index)
+        if track is None or track.ended or not packet.size:
+            return
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        if stamp is not None:
+            time_s = stamp * packet.time_base
+            self._reached_s = float(time_s + self._shift_s)
+            if self._is_outside(packet, time_s, track):
+                return
+        self._mux(track, track.take(packet, self._shift_s), container)
+
+    def _is_outside(self, packet: Packet[Any], time_s: Fraction, track: Track) -> bool:
+        if self._span_s is None:
+            keeps_negative = self._encoding.container.keeps_edit_list
+            early = time_s + self._shift_s < 0
+            return isinstance(track, CopiedTrack) and ((early and not keeps_negative) or (packet.is_discard and not early))
+        end_s = self._span_s[1]
+        if end_s is not None and float(time_s) >= end_s + float(self._info.extra.get("start_time_s") or 0):
+            return True
+        return time_s < self._first_s - (Fraction(1) if not isinstance(track, CopiedTrack) else 0)
+
+    def _end(self, container: OutputContainer) -> None:
+        for track in self._tracks.values():
+            if not track.ended:
+                try:
+                    rest = track.finish()
+                except av.FFmpegError:
+                    track.faults += 1
+                    rest = []
+                self._mux(track, rest, container)
+            if track.faults:
+                self.warnings.append(f"{track.name}: {track.faults} pieces could not be carried over")
+        self._packets = None
+
+    def _mux(self, track: Track, packets: list[Packet[Any]], container: OutputContainer) -> None:
+        for packet in packets:
+            try:
+                container.mux(packet)
+            except (av.FFmpegError, ValueError, OSError) as error:
+                if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+                    raise
+                track.ended = True
+                self.warnings.append(f"{track.name}: the output takes no more of it: {getattr(error, 'strerror', None) or error}")
+                return

@@ -14,7 +14,7 @@ from anonymizer.pixels import pixel_format
 # x264 veryfast, CRF 18 is the project's promise. The others were set so that a 1080p street scene has the same PSNR
 # within half a decibel at a comparable speed (docs/performance.md); intra and lossless codecs keep FFmpeg's defaults.
 _X264 = {"preset": "veryfast", "crf": "18"}
-_X265 = {"preset": "veryfast", "crf": "20"}
+_X265 = {"preset": "superfast", "crf": "18"}
 _MPEG_QSCALE = {"flags": "+qscale", "global_quality": str(2 * 118)}  # -q:v 2; FF_QP2LAMBDA is 118
 
 
@@ -35,9 +35,9 @@ _ENCODERS = {
         Encoder("libx264", _X264, params_key="x264-params", reorders=True),
         Encoder("libx264rgb", _X264, params_key="x264-params", reorders=True),
         Encoder("libx265", _X265, params_key="x265-params", reorders=True),
-        Encoder("libvpx", {"crf": "8", "b": "40000000", "deadline": "good", "cpu-used": "4", "auto-alt-ref": "0"}),
-        Encoder("libvpx-vp9", {"crf": "22", "b": "0", "deadline": "good", "cpu-used": "5", "row-mt": "1"}),
-        Encoder("libsvtav1", {"crf": "24", "preset": "9"}, params_key="svtav1-params"),
+        Encoder("libvpx", {"crf": "8", "b": "40000000", "deadline": "realtime", "cpu-used": "6", "auto-alt-ref": "0"}),
+        Encoder("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "8", "row-mt": "1"}),
+        Encoder("libsvtav1", {"crf": "18", "preset": "9"}, params_key="svtav1-params"),
         Encoder("mjpeg", {**_MPEG_QSCALE, "huffman": "optimal"}),
         Encoder("mpeg4", _MPEG_QSCALE, constant_rate=True),
         Encoder("mpeg2video", _MPEG_QSCALE, constant_rate=True),

@@ -23,8 +23,11 @@ class Container:
     only_audio: frozenset[str] | None = None
     tick: Fraction | None = None  # its own time base, coarser than most sources; None: any
     constant_rate: bool = False  # frames have slots, not times
+    in_order: bool = False  # it cannot say that frames were coded in another order than they are shown
+    audio_rate: int | None = None  # the only one it takes
     starts_at_s: float = 0.0  # earliest first frame it can hold
     keeps_display_matrix: bool = False
+    keeps_edit_list: bool = False  # and so packets before time 0
     options: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
 
 
@@ -39,13 +42,13 @@ _PS_AUDIO = frozenset({"mp2", "mp3", "ac3"})
 _TS_START_S = 1.4
 # Without mpegts_copyts the muxer moves every time by its own delay.
 _TS_OPTIONS = {"mpegts_copyts": "1"}
-_MP4 = Container("mp4", keeps_display_matrix=True)
-_MOV = Container("mov", keeps_display_matrix=True)
+_MP4 = Container("mp4", keeps_display_matrix=True, keeps_edit_list=True)
+_MOV = Container("mov", keeps_display_matrix=True, keeps_edit_list=True)
 _MATROSKA = Container("matroska", tick=_MS, keeps_display_matrix=True)
 _TRANSPORT = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, options=_TS_OPTIONS)
 _BLURAY = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, options={**_TS_OPTIONS, "mpegts_m2ts_mode": "1"})
-_PROGRAM = Container("vob", ("mpeg2video",), "mp2", only_video=_PS_VIDEO, only_audio=_PS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, constant_rate=False)
-_ASF = Container("asf", ("wmv2",), "libmp3lame", tick=_MS)
+_PROGRAM = Container("vob", ("mpeg2video",), "mp2", only_video=_PS_VIDEO, only_audio=_PS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, options={"preload": "0"})
+_ASF = Container("asf", ("wmv2",), "libmp3lame", tick=_MS, in_order=True)
 
 BY_SUFFIX: dict[str, Container] = {
     ".mp4": _MP4,
@@ -55,21 +58,21 @@ BY_SUFFIX: dict[str, Container] = {
     ".qt": _MOV,
     ".mkv": _MATROSKA,
     ".webm": Container("webm", ("libvpx-vp9",), "libopus", _WEBM_VIDEO, frozenset({"opus", "vorbis"}), _MS, keeps_display_matrix=True),
-    ".avi": Container("avi", fallback_audio="libmp3lame", constant_rate=True),
+    ".avi": Container("avi", fallback_audio="libmp3lame", constant_rate=True, in_order=True),
     ".ts": _TRANSPORT,
     ".m2t": _TRANSPORT,
     ".m2ts": _BLURAY,
     ".mts": _BLURAY,
-    ".flv": Container("flv", tick=_MS),
-    ".3gp": Container("3gp", keeps_display_matrix=True),
-    ".3g2": Container("3g2", keeps_display_matrix=True),
+    ".flv": Container("flv", tick=_MS, in_order=True),
+    ".3gp": Container("3gp", keeps_display_matrix=True, keeps_edit_list=True),
+    ".3g2": Container("3g2", keeps_display_matrix=True, keeps_edit_list=True),
     ".mpg": _PROGRAM,
     ".mpeg": _PROGRAM,
     ".vob": _PROGRAM,
-    ".ogv": Container("ogg", ("libvpx",), "libopus", frozenset({"vp8"}), frozenset({"opus", "vorbis", "flac"}), _MS),
+    ".ogv": Container("ogg", ("libvpx",), "libopus", frozenset({"vp8"}), frozenset({"opus", "vorbis", "flac"}), constant_rate=True),
     ".wmv": _ASF,
     ".asf": _ASF,
-    ".mxf": Container("mxf", ("mpeg2video",), "pcm_s16le", constant_rate=True),
+    ".mxf": Container("mxf", ("mpeg2video",), "pcm_s16le", frozenset({"mpeg2video", "dnxhd"}), constant_rate=True, audio_rate=48000),
     ".nut": Container("nut"),
 }
 

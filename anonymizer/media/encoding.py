@@ -207,12 +207,10 @@ def _notes(info: MediaInfo, container: Container, candidate: _Candidate) -> list
             why = "no encoder exists"
         elif not _allowed(container, info.codec):
             why = f"{container.muxer} files cannot hold it"
+        elif candidate.name in codecs.stand_ins(info.codec):
+            why = f"its encoder cannot write {info.pixel_format}"
         else:
-            why = (
-                "chosen"
-                if codecs.family(info.codec) and candidate.encoder.name not in codecs.stand_ins(info.codec)
-                else f"its encoder cannot write {info.pixel_format}"
-            )
+            why = "it was asked for"
         notes.append(f"{written} instead of {info.codec}: {why}")
     if base_format(candidate.pixel_format) != base_format(info.pixel_format) and not _holds(candidate.pixel_format, info.pixel_format):
         notes.append(f"{candidate.pixel_format} instead of {info.pixel_format}: {candidate.encoder.name} cannot write it")

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import ClassVar
 
 import av
 import av.logging
@@ -28,7 +29,7 @@ class Ear:
     _open_ears = 0
     _capture: av.logging.Capture | None = None
     _raw: list[tuple[int, str, str]]
-    _lines: deque[tuple[int, str, str]] = deque(maxlen=_KEPT_LINES)  # serial, who, what
+    _lines: ClassVar[deque[tuple[int, str, str]]] = deque(maxlen=_KEPT_LINES)  # serial, who, what
     _serial = 0
     _level_before: int | None = None
 
@@ -105,7 +106,8 @@ def target_error(path: Path | str, error: BaseException) -> AnonymizerError:
         return TargetError(f"{name}: no space left on the disk", hint="free some space, or write to another disk with -o")
     if number == errno.EDQUOT:
         return TargetError(f"{name}: the disk quota is used up", hint="free some space, or write to another disk with -o")
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS):
+    # Files are Python's here: the same number from FFmpeg is its way to say that a muxer does not allow something.
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS) and not isinstance(error, av.FFmpegError):
         return TargetError(f"{name}: may not be written: {_reason(error)}", hint="write to another folder with -o")
     return TargetError(f"{name}: cannot write this file: {_reason(error)}", hint="try another file type, such as -o out.mkv, or another encoder with -c:v")
 

@@ -87,8 +87,8 @@ def open_output(file: BinaryIO, output: Output) -> tuple[OutputContainer, VideoS
     width, height = output.size_wh
     constant = output.encoder.constant_rate
     options = dict(output.options)
-    if output.container.muxer == "avi" and output.encoder.reorders:
-        options.setdefault("bf", "0")  # AVI has no presentation times: only frames in order have the right ones.
+    if output.container.in_order and output.encoder.reorders:
+        options.setdefault("bf", "0")
     stream = container.add_stream(
         output.encoder.name,
         rate=output.header_rate if constant else output.frame_rate,

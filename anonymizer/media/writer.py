@@ -71,7 +71,7 @@ class VideoWriter:
             with as_target_error(self._name):
                 self._file = self._staging.open("wb")
                 self._container, self._stream = open_output(self._file, self._encoding.output)
-            self._side.open(self._container)
+            self._side.open(self._container, self._stream)
         except BaseException:
             self._abandon()
             raise
@@ -93,7 +93,9 @@ class VideoWriter:
         tick = self._clock.place(frame.pts + self._shift_for(frame))
         picture.pts = self._sent if output.encoder.constant_rate else tick
         picture.time_base = self._stream.codec_context.time_base
-        self._ticks[picture.pts] = (tick, self._duration(frame, tick))
+        duration = self._duration(frame, tick)
+        picture.duration = 1 if output.encoder.constant_rate else duration
+        self._ticks[picture.pts] = (tick, duration)
         self._last_tick = tick
         self._sent += 1
         with as_target_error(self._name):
@@ -114,9 +116,8 @@ class VideoWriter:
             self._file.close()
             self._file = None
         if self._clock.moved:
-            self.warnings.append(
-                f"{self._clock.moved} frames were moved to the next free tick: the file counts time in steps of {self._encoding.output.time_base} s"
-            )
+            step_s = self._encoding.output.time_base
+            self.warnings.append(f"{self._clock.moved} frames were moved to the next free tick: the file counts time in steps of {step_s} s")
         self.warnings += self._side.warnings
         self._abandon()
 
@@ -131,6 +132,8 @@ class VideoWriter:
                 packet.pts = tick
                 packet.time_base = output.time_base
             packet.duration = duration
+            if packet.dts is not None and packet.dts > packet.pts:
+                packet.dts = packet.pts  # x265 leaves it unset where there are fewer frames than it looks ahead.
             time_s = float((packet.dts if packet.dts is not None else tick) * output.time_base)
             self._side.feed(self._container, time_s + _SOUND_AHEAD_S)
             self._container.mux(packet)
@@ -166,7 +169,8 @@ class VideoWriter:
             else:
                 shift_s = Fraction(0)
             self._shift = round(shift_s / frame.time_base)
-            self._side.start(self._shift * frame.time_base, first_s)
+            assert self._container is not None
+            self._side.start(self._container, self._shift * frame.time_base, first_s)
         return self._shift
 
     def _duration(self, frame: Frame, tick: int) -> int:

@@ -1,0 +1,157 @@
+"""One stream beside the picture on its way into the output: copied packet by packet, or encoded again."""
+
+from __future__ import annotations
+
+import io
+from fractions import Fraction
+from typing import Any, Protocol
+
+import av
+from av.audio.stream import AudioStream
+from av.container import OutputContainer
+from av.packet import Packet
+from av.stream import Disposition, Stream
+
+from anonymizer.media.audio import EncodedTrack
+from anonymizer.media.carriers import codec_of, stream_name
+from anonymizer.media.encoding import Encoding
+from anonymizer.types import Fate
+
+_NEW_TIMELINE_S = 10  # FFmpeg's dts_delta_threshold: a larger step back is a new programme, continued where the old one ended
+
+
+class Track(Protocol):
+    """Takes the source's packets, gives the output's."""
+
+    name: str
+    stream: Stream
+    ended: bool
+    faults: int
+    earliest_s: Fraction
+
+    def take(self, packet: Packet[Any], shift_s: Fraction) -> list[Packet[Any]]:
+        """Packets that are ready once `packet` came."""
+
+    def finish(self) -> list[Packet[Any]]:
+        """The rest."""
+
+
+class CopiedTrack:
+    """Packets as they are, with their times moved, and made to increase as every muxer demands."""
+
+    def __init__(self, source: Stream, stream: Stream) -> None:
+        self.name = f"{source.type} {stream_name(source)}"
+        self.stream = stream
+        self.ended = False
+        self.faults = 0
+        self.earliest_s = Fraction(0)
+        self._last_dts: int | None = None
+        self._offset = 0
+
+    def take(self, packet: Packet[Any], shift_s: Fraction) -> list[Packet[Any]]:
+        """The packet itself."""
+        shift = round(shift_s / packet.time_base) + self._offset
+        pts = None if packet.pts is None else packet.pts + shift
+        dts = pts if packet.dts is None else packet.dts + shift
+        duration = max(1, packet.duration or 1)
+        if self._last_dts is not None and (dts is None or dts <= self._last_dts):
+            expected = self._last_dts + duration
+            if dts is not None and (self._last_dts - dts) * packet.time_base > _NEW_TIMELINE_S:
+                self._offset += expected - dts
+                pts = None if pts is None else pts + expected - dts
+                dts = expected
+            else:
+                dts = self._last_dts + 1
+        if dts is None:
+            dts = 0
+        packet.dts = self._last_dts = dts
+        packet.pts = dts if pts is None else max(pts, dts)
+        packet.stream = self.stream
+        return [packet]
+
+    def finish(self) -> list[Packet[Any]]:
+        """Nothing waits in a copy."""
+        return []
+
+
+class AudioTrack:
+    """Sound that is encoded again."""
+
+    def __init__(self, source: AudioStream, container: OutputContainer, encoder: str, *, masked: bool, rate: int | None) -> None:
+        self.name = f"audio {stream_name(source)}"
+        self._encoded = EncodedTrack(source, container, encoder, disguised=masked, rate=rate)
+        self.stream: Stream = self._encoded.stream
+        self.ended = False
+
+    @property
+    def faults(self) -> int:
+        return self._encoded.faults
+
+    @faults.setter
+    def faults(self, value: int) -> None:
+        self._encoded.faults = value
+
+    @property
+    def earliest_s(self) -> Fraction:
+        """What is heard before is left out."""
+        return self._encoded.earliest_s
+
+    @earliest_s.setter
+    def earliest_s(self, value: Fraction) -> None:
+        self._encoded.earliest_s = value
+
+    def take(self, packet: Packet[Any], shift_s: Fraction) -> list[Packet[Any]]:
+        """What is ready once `packet` was decoded."""
+        return self._encoded.take(packet, shift_s)
+
+    def finish(self) -> list[Packet[Any]]:
+        """What waits inside the encoder."""
+        return self._encoded.finish()
+
+
+def audio_track(source: Stream, container: OutputContainer, encoding: Encoding, *, masked: bool) -> tuple[Track | None, Fate, str]:
+    """A copy where that was asked for and the file type takes it, else an encoder of its own; with what to say about it."""
+    codec = codec_of(source)
+    allowed = encoding.container.only_audio
+    if not masked and (allowed is None or codec in allowed) and _fits(source, encoding.container.muxer):
+        track, fate, note = copied_track(source, container, encoding)
+        if track is not None:
+            return track, fate, note
+    encoder = encoding.container.fallback_audio
+    if not isinstance(source, AudioStream) or _decoder_of(source) is None:
+        return None, "dropped", f"no decoder exists for {codec}"
+    try:
+        encoded = AudioTrack(source, container, encoder, masked=masked, rate=encoding.container.audio_rate)
+    except (av.FFmpegError, ValueError) as error:
+        return None, "dropped", f"cannot be encoded with {encoder}: {getattr(error, 'strerror', None) or error}"
+    if masked:
+        return encoded, "masked", ""
+    return encoded, "converted", f"{codec} was encoded again as {codec_of(encoded.stream)}, {encoding.container.muxer} files cannot hold it"
+
+
+def copied_track(source: Stream, container: OutputContainer, encoding: Encoding) -> tuple[Track | None, Fate, str]:
+    """A copy of a stream, or why it is dropped."""
+    if not _fits(source, encoding.container.muxer):
+        return None, "dropped", f"{encoding.container.muxer} files cannot hold {codec_of(source)}"
+    stream = container.add_stream_from_template(source)
+    stream.disposition = Disposition(source.disposition & Disposition.default)
+    return CopiedTrack(source, stream), "copied", ""
+
+
+def _decoder_of(source: Stream) -> object | None:
+    decoder: object | None = source.codec_context
+    return decoder
+
+
+def _fits(source: Stream, muxer: str) -> bool:
+    """Whether a muxer writes a header for such a stream: tried in memory, for not every one says so before."""
+    file = io.BytesIO()
+    try:
+        container = av.open(file, "w", format=muxer)
+        container.add_stream_from_template(source)
+        container.start_encoding()
+    except (av.FFmpegError, ValueError, OSError, RuntimeError):
+        return False
+    finally:
+        file.close()
+    return True
