@@ -78,7 +78,7 @@ class Equipment:
                 labels=policies,
                 backfill_s=config.tracking.backfill_s,
                 hold_s=config.tracking.hold_s,
-                vanished_hold_s=max(config.tracking.hold_s, TrackingPolicy().vanished_hold_s) if config.tracking.hold_s else 0.0,
+                vanished_hold_s=config.tracking.vanished_hold_s,
                 look_long_side=preset.long_side,
             ),
             effect=_effect_of(config),

@@ -31,19 +31,19 @@ def say_rows(rows: Iterable[tuple[str, str]]) -> None:
     known = list(rows)
     width = max((len(name) for name, _ in known), default=0)
     for name, words in known:
-        say(f"  {name:<{width}}  {_on_one_line(words)}")
+        say(f"  {name:<{width}}  {on_one_line(words)}")
 
 
 def tell(text: str) -> None:
     """One line on stderr."""
-    _write(sys.stderr, text)
+    _write(sys.stderr, on_one_line(text))
 
 
 def tell_error(problem: str, hint: str | None) -> None:
     """What went wrong and one thing to try, in two lines on stderr."""
-    tell(f"anonymizer: error: {_on_one_line(problem)}")
+    tell(f"anonymizer: error: {problem}")
     if hint:
-        tell(f"anonymizer: hint: {_on_one_line(hint)}")
+        tell(f"anonymizer: hint: {hint}")
 
 
 def exit_codes(*codes: int) -> str:
@@ -62,8 +62,8 @@ def _error_words(kind: type[AnonymizerError]) -> dict[int, str]:
     return found
 
 
-def _on_one_line(text: str) -> str:
-    """File names may hold line breaks and escape sequences: neither may reach a terminal."""
+def on_one_line(text: str) -> str:
+    """The text without line breaks and escape sequences, which file names may hold: neither may reach a terminal."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 

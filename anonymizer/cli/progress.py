@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from anonymizer.cli.printing import tell
+from anonymizer.cli.printing import on_one_line, tell
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -24,7 +24,7 @@ class ProgressShow:
     """Called with each Progress; shows as much of it as the place it goes to can bear."""
 
     def __init__(self, name: str, *, quiet: bool) -> None:
-        self._name = name
+        self._name = on_one_line(name)
         self._quiet = quiet
         self._drawn: RichProgress | None = None
         self._task: TaskID | None = None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anonymizer.cli import flags
-from anonymizer.cli.printing import exit_codes, say, say_json, say_rows, tell_error
+from anonymizer.cli.printing import exit_codes, on_one_line, say, say_json, say_rows, tell_error
 from anonymizer.cli.progress import ProgressShow
 from anonymizer.cli.sources import folder_for, is_camera, is_single, target_for
 from anonymizer.errors import AnonymizerError, ConfigError
@@ -112,7 +112,8 @@ def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, 
     # chain, not unpacking: each file is told as it is done, also when a later one ends the run.
     for outcome in chain(passed, run_batch(jobs, folder, run_one=run_one, settings_of=settings_of, overwrite=overwrite)):
         summary.add(outcome)
-        told.append(_outcome_json(outcome))
+        if as_json:
+            told.append(_outcome_json(outcome))
         _say_outcome(outcome, places, quiet=quiet)
     if as_json:
         say_json({"files": told, "done": summary.done, "finished": summary.finished, "failed": len(summary.failed), "skipped": len(summary.skipped)})
@@ -142,9 +143,9 @@ def _say_outcome(outcome: Outcome, places: dict[Path, str], *, quiet: bool) -> N
     elif quiet:
         return
     elif outcome.report is not None:
-        say(f"{place}: {outcome.report.target} in {outcome.report.seconds:.1f} s, {outcome.report.coverage.regions} covered")
+        say(on_one_line(f"{place}: {outcome.report.target} in {outcome.report.seconds:.1f} s, {outcome.report.coverage.regions} covered"))
     else:
-        say(f"{place}: {'finished before' if outcome.state == 'finished' else f'skipped: {outcome.reason}'}")
+        say(on_one_line(f"{place}: {'finished before' if outcome.state == 'finished' else f'skipped: {outcome.reason}'}"))
 
 
 def _outcome_json(outcome: Outcome) -> dict[str, Any]:

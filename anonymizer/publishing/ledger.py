@@ -49,7 +49,7 @@ class Ledger:
         """Note a published file; TargetError if the ledger cannot be written."""
         key = self._key(target)
         entry = {"target": key, "sha256": file_sha256(target), "report": report.to_json()}
-        line = json.dumps(entry, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             try:

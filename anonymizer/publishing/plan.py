@@ -46,7 +46,7 @@ class PlanWriter:
     def __enter__(self) -> PlanWriter:
         with ExitStack() as stack:  # Closed, and the staging file with it, if the header cannot be written.
             staging = stack.enter_context(staged(self._path, overwrite=self._overwrite))
-            self._file = stack.enter_context(staging.open("w", encoding="utf-8", newline="\n"))
+            self._file = stack.enter_context(staging.open("w", encoding="ascii", newline="\n"))
             self._write(header_line(self._header))
             self._stack = stack.pop_all()
         return self
@@ -78,7 +78,7 @@ class PlanWriter:
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._file is None:
             raise ValueError("a plan is written inside its with block")
-        self._file.write(json.dumps(line, allow_nan=False, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._file.write(json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """A rerun skips what is finished, and only that."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -63,3 +64,10 @@ def test_ledger_that_cannot_be_written_is_a_target_error(tmp_path: Path, target:
     (tmp_path / LEDGER_NAME).mkdir()
     with pytest.raises(TargetError, match=LEDGER_NAME):
         ledger.add(target, Report("in.mp4", "out.mp4", Tally(), 1.0, MADE_WITH))
+
+
+def test_name_that_is_no_text_is_remembered(tmp_path: Path) -> None:
+    target = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xfcro.mp4"))
+    target.write_bytes(b"sealed")
+    note(tmp_path, target)
+    assert Ledger(tmp_path).is_finished(target, MADE_WITH)

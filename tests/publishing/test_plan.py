@@ -1,6 +1,7 @@
 """A plan comes back exactly as it was written, or is refused with the reason."""
 
 import json
+import os
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -189,3 +190,10 @@ def test_missing_plan_and_missing_source(tmp_path: Path, source: Path) -> None:
         read_plan(tmp_path / "p.jsonl", source)
     with pytest.raises(SourceError, match=r"^gone\.mp4: no such file"):
         file_sha256(tmp_path / "gone.mp4")
+
+
+def test_source_whose_name_is_no_text_can_be_planned(tmp_path: Path) -> None:
+    source = Path(os.fsdecode(os.fsencode(tmp_path) + b"/b\xfcro.mp4"))
+    source.write_bytes(b"a video")
+    write_plan(tmp_path / "p.jsonl", source, [Decision(0)])
+    assert read_plan(tmp_path / "p.jsonl", source).header.source_name == source.name
