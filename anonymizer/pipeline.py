@@ -151,7 +151,9 @@ def decided_frames(looks: Iterator[Look], tracker: Tracker) -> Generator[tuple[F
 def planned_frames(frames: Iterator[Frame], plan: Plan, info: MediaInfo) -> Iterator[tuple[Frame, Decision]]:
     """Each frame with the plan's decision for it; one that the plan does not know is decided by nobody."""
     if plan.header.geometry != info.geometry or plan.header.time_base != info.time_base:
-        raise ConfigError(f"{plan.path.name}: was made for other frames than {info.path.name} has", hint="make the plan again with: anonymizer detect IN --plan PLAN")
+        raise ConfigError(
+            f"{plan.path.name}: was made for other frames than {info.path.name} has", hint="make the plan again with: anonymizer detect IN --plan PLAN"
+        )
     lines = plan.frames()
     for frame in frames:
         pts, decision = next(lines, (None, None))

@@ -9,11 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from anonymizer.detection.watchdog import came_within, no_answer
 from anonymizer.errors import ModelError
+
+# From 1.29 on ONNX Runtime's Linux wheels report models and machine to their maker unless this stands in the
+# environment before they are loaded: a program that people trust with pictures calls nobody.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+import onnxruntime as ort  # after the line above, and never elsewhere
+
+ort.disable_telemetry_events()  # For programs that loaded it before us.
 
 TIMEOUT_S = 30.0  # A picture takes 0.05 s; several hundred times that is no load, it is a hang.
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
