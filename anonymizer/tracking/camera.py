@@ -50,7 +50,7 @@ def is_flat(glimpse: NDArray[np.uint8]) -> bool:
 
 def move_between(before: NDArray[np.uint8], after: NDArray[np.uint8], guess: Move = STILL) -> Move:
     """The camera's motion from one glimpse to the next; STILL with its likeness where no motion explains more."""
-    old, new = (cv2.GaussianBlur(glimpse.astype(np.float64), (0, 0), _BLUR_CELLS) for glimpse in (before, after))
+    old, new = (np.asarray(cv2.GaussianBlur(glimpse, (0, 0), _BLUR_CELLS), np.float64) for glimpse in (before.astype(np.float64), after.astype(np.float64)))
     still = Move(likeness=_likeness(old, new, STILL))
     starts = [guess, STILL] if guess.shift != (0.0, 0.0) else [STILL]
     best = max((_fitted(old, new, start) for start in starts[:1]), key=lambda move: move.likeness)
