@@ -11,7 +11,7 @@ from anonymizer.detection.detector import Detector
 from anonymizer.detection.model_store import ModelCard, shipped_models, verify
 from anonymizer.detection.onnx_network import OnnxNetwork
 from anonymizer.detection.session import TIMEOUT_S
-from anonymizer.detection.thresholds import Thresholds, loosest, thresholds_for
+from anonymizer.detection.thresholds import Thresholds, thresholds_for
 from anonymizer.detection.yolo import Network, YoloDetector
 from anonymizer.errors import ConfigError, ModelError
 
@@ -34,15 +34,14 @@ def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads
     return tuple(detectors)
 
 
-def label_thresholds(labels: Sequence[str], weights: Mapping[str, str], strictness: float) -> dict[str, Thresholds]:
-    """The scores that count for each label with these weights; nothing is loaded."""
+def label_thresholds(labels: Sequence[str], weights: Mapping[str, str], strictness: float, long_side: int = 960) -> dict[str, Thresholds]:
+    """The scores that count for each label with these weights, in pictures of that size; nothing is loaded."""
     cards = {card.name: card for card in shipped_models()} if labels else {}
-    several: dict[str, list[Thresholds]] = {}
+    thresholds: dict[str, Thresholds] = {}
     for source, wanted in _by_source(labels, weights, cards).items():
-        maps = cards[source].score_to_precision if source in cards else {}
-        for label in wanted:
-            several.setdefault(label, []).append(thresholds_for(maps.get(label, ()), strictness))
-    return {label: loosest(known) for label, known in several.items()}
+        known = cards[source].calibration if source in cards else {}
+        thresholds |= {label: thresholds_for(known.get(label), strictness, long_side) for label in wanted}
+    return thresholds
 
 
 def weights_sha256(labels: Sequence[str], weights: Mapping[str, str]) -> dict[str, str]:

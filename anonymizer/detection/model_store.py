@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from anonymizer.detection.thresholds import ScoreMap
+from anonymizer.detection.thresholds import Calibration
 from anonymizer.errors import ModelError
 
 WEIGHTS = Path(__file__).parent / "weights"
@@ -36,7 +36,7 @@ class ModelCard:
     data: tuple[str, ...]
     recipe: str
     figures: Mapping[str, Any] = field(default_factory=dict)
-    score_to_precision: Mapping[str, ScoreMap] = field(default_factory=dict)
+    calibration: Mapping[str, Calibration] = field(default_factory=dict)
 
 
 def shipped_models() -> tuple[ModelCard, ...]:
@@ -63,7 +63,10 @@ def _card(path: Path) -> ModelCard:
     """One card; ModelError if it does not hold what every card holds."""
     try:
         read = json.loads(path.read_text("utf-8"))
-        maps = {label: tuple((float(score), float(share)) for score, share in points) for label, points in read["score_to_precision"].items()}
+        maps = {
+            label: {int(side): tuple((float(score), float(share)) for score, share in points) for side, points in sides.items()}
+            for label, sides in read["score_to_precision"].items()
+        }
         return ModelCard(
             name=path.stem,
             file=path.with_suffix(".onnx"),
@@ -77,7 +80,7 @@ def _card(path: Path) -> ModelCard:
             data=tuple(read["data"]),
             recipe=read["recipe"],
             figures=read["figures"],
-            score_to_precision=maps,
+            calibration={label: Calibration(float(read["normal_score"][label]), sides) for label, sides in maps.items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path.name}: the model card cannot be read ({type(error).__name__}: {error})", hint=_HINT) from error

@@ -1,12 +1,14 @@
 """From strictness to scores, through what was measured for each model.
 
-A score means something else in every network. A model card therefore holds, for each label, the share of detections
-that were right at each score; strictness chooses a share, and the card says which score that is.
+A score means something else in every network and for every label. A model card therefore holds the score that is used
+at normal strictness, chosen by measurement, and for some sizes of picture the share of right detections at each
+score. Strictness multiplies the odds of being right that are asked for: the card says which score that is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +16,13 @@ import numpy as np
 from anonymizer.errors import ConfigError
 
 STRICTNESS_WORDS = {"relaxed": 0.25, "normal": 0.5, "strict": 0.75, "paranoid": 1.0}
-# strictness -> (share of right ones from which a detection is strong, and from which it may continue a track).
-_PRECISION = {0.0: (0.97, 0.80), 0.5: (0.85, 0.50), 1.0: (0.50, 0.20)}
-# Without a map: Ultralytics' customary 0.25 in the middle, and BYTE's second threshold (arXiv 2110.06864) below it.
+# From strictness 0 to 1 the odds fall by this factor (with the first network from 0.1 to 1.5 false faces a picture), and
+# from strong to weak by the other: weaker ones lie beside objects more often than on them, and would lead tracks astray.
+_ODDS_RANGE = 8.0
+_ODDS_OF_WEAK = 1 / 2
+# Without a card: Ultralytics' customary 0.25 in the middle, and BYTE's second threshold (arXiv 2110.06864) below it.
 _UNCALIBRATED = {0.0: (0.45, 0.20), 0.5: (0.25, 0.10), 1.0: (0.10, 0.04)}
+_CERTAIN = 1e-3  # Shares of 0 and 1 are those of too few pictures; their odds would be none.
 
 ScoreMap = tuple[tuple[float, float], ...]
 
@@ -28,6 +33,18 @@ class Thresholds:
 
     strong: float
     weak: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a card says of one label: its score at normal strictness, and (score, share of right ones) by the picture's long side."""
+
+    normal_score: float
+    maps: Mapping[int, ScoreMap]
+
+    def map_for(self, long_side: int) -> ScoreMap:
+        """The map that was measured at the nearest size."""
+        return self.maps[min(self.maps, key=lambda side: abs(math.log(side / long_side)))]
 
 
 def strictness_of(text: str | float) -> float:
@@ -45,36 +62,43 @@ def strictness_of(text: str | float) -> float:
     return value
 
 
-def thresholds_for(score_map: ScoreMap, strictness: float) -> Thresholds:
-    """The two scores for one label of one model; `score_map` may be empty (a model nobody measured)."""
-    strong, weak = _between(_PRECISION if score_map else _UNCALIBRATED, strictness)
-    if not score_map:
+def thresholds_for(calibration: Calibration | None, strictness: float, long_side: int) -> Thresholds:
+    """The two scores for one label of one model; None is a model nobody measured."""
+    if calibration is None:
+        at = sorted(_UNCALIBRATED)
+        strong, weak = (float(np.interp(strictness, at, [_UNCALIBRATED[key][column] for key in at])) for column in (0, 1))
         return Thresholds(strong, weak)
-    strong = score_at(score_map, strong)
-    return Thresholds(strong, min(strong, score_at(score_map, weak)))
+    score_map = calibration.map_for(long_side)
+    odds = _odds(share_at(score_map, calibration.normal_score)) * _ODDS_RANGE ** (0.5 - strictness)
+    # The shift between two points of the map, added to the chosen score: where the map is flat it moves nothing.
+    centre = score_at(score_map, share_at(score_map, calibration.normal_score))
+
+    def moved(wanted: float) -> float:
+        return float(np.clip(calibration.normal_score + score_at(score_map, wanted / (1 + wanted)) - centre, score_map[0][0], score_map[-1][0]))
+
+    strong = moved(odds)
+    return Thresholds(strong, min(strong, moved(odds * _ODDS_OF_WEAK)))
 
 
-def loosest(several: Iterable[Thresholds]) -> Thresholds:
-    """The lowest of each, for a label that more than one detector gives."""
-    known = list(several)
-    return Thresholds(min(one.strong for one in known), min(one.weak for one in known))
+def share_at(score_map: ScoreMap, score: float) -> float:
+    """The share of right ones at a score, between the measured points and never beyond them."""
+    scores, shares = np.asarray(score_map, np.float64).T
+    return float(np.interp(score, scores, np.maximum.accumulate(shares)))
 
 
-def score_at(score_map: ScoreMap, precision: float) -> float:
-    """The lowest score from which on at least that share is right, between the measured points and never beyond them.
+def score_at(score_map: ScoreMap, share: float) -> float:
+    """The lowest score at which that share is right, between the measured points and never beyond them.
 
     >>> round(score_at(((0.1, 0.2), (0.3, 0.6), (0.5, 0.9)), 0.4), 3)
     0.2
     """
     scores, shares = np.asarray(score_map, np.float64).T
-    # From noisy counts a curve that never falls: the share at a score is the best one at or below it.
+    # From noisy counts a curve that never falls, and of a flat stretch its first point.
     rising = np.maximum.accumulate(shares)
     first = np.concatenate([[True], rising[1:] > rising[:-1]])
-    return float(np.interp(precision, rising[first], scores[first]))
+    return float(np.interp(share, rising[first], scores[first]))
 
 
-def _between(table: Mapping[float, tuple[float, float]], strictness: float) -> tuple[float, float]:
-    """A table's row at a strictness, between its own rows in a straight line."""
-    at = sorted(table)
-    strong, weak = (float(np.interp(strictness, at, [table[key][column] for key in at])) for column in (0, 1))
-    return strong, weak
+def _odds(share: float) -> float:
+    share = min(max(share, _CERTAIN), 1 - _CERTAIN)
+    return share / (1 - share)

@@ -21,7 +21,7 @@ from anonymizer.detection.nms import suppressed
 from anonymizer.errors import ModelError
 from anonymizer.types import Detections
 
-SCORE_FLOOR = 0.02  # Below every threshold anyone sets: what is dropped here cannot even continue a track.
+SCORE_FLOOR = 0.01  # Below every threshold anyone sets: what is dropped here cannot even continue a track.
 GREY = 114  # Ultralytics pads with it in training.
 STRIDE = 32
 BATCH = 1  # Measured on 2 cores at 960 x 544: batches of 2 and 4 take 10 to 30 % longer a picture, their layers leave the cache.

@@ -29,9 +29,12 @@ def test_card_speaks_of_its_file(card):
     assert card.licence == "AGPL-3.0-or-later"
     assert card.data
     assert card.recipe
-    for points in card.score_to_precision.values():
-        assert all(0 <= score <= 1 and 0 <= share <= 1 for score, share in points)
-        assert list(points) == sorted(points)
+    assert set(card.calibration) == set(card.labels)
+    for calibration in card.calibration.values():
+        assert 0 < calibration.normal_score < 1
+        for points in calibration.maps.values():
+            assert all(0 <= score <= 1 and 0 <= share <= 1 for score, share in points)
+            assert list(points) == sorted(points)
 
 
 def flip_a_bit(store):
