@@ -75,3 +75,12 @@ def test_layout_names_every_module_and_folder() -> None:
         path.name + ("/" if path.is_dir() else "") for path in (REPO / "anonymizer").iterdir() if not path.name.startswith("_") and path.name != "py.typed"
     }
     assert named == there
+
+
+def test_every_row_of_the_fault_table_is_a_test() -> None:
+    tests = "\n".join(path.read_text() for path in (REPO / "tests/promises").glob("*.py"))
+    rows = [line for line in (REPO / "docs/privacy.md").read_text().splitlines() if line.startswith("| ") and "| exit |" not in line]
+    named = [re.findall(r"`(test_\w+)`|(tests/\w+/)", row.rsplit("|", 2)[1]) for row in rows]
+    assert all(named), "a row names no test"
+    assert [test for row in named for test, _ in row if test and f"def {test}(" not in tests] == []
+    assert [folder for row in named for _, folder in row if folder and not any((REPO / folder).glob("test_*.py"))] == []
