@@ -47,7 +47,7 @@ class Equipment:
         are missing, altered, or do not find what is in the canary picture.
         """
         labels, weights = config.detect, config.weights
-        thresholds = label_thresholds(labels if detectors is None else (), weights if detectors is None else {}, config.strictness)
+        thresholds = label_thresholds(labels if detectors is None else (), weights if detectors is None else {}, config.strictness, config.look.long_side)
         if detectors is None:
             detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s)
         preset = config.look

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -23,6 +23,7 @@ from anonymizer.types import Color, Frame, MediaInfo
 
 OnDamage = Literal["cover", "stop"]
 _SHORT_BY_S = 0.5  # Less is rounding, or sound that goes on after the picture.
+_PREDICTED: Mapping[int, Literal["P", "B"]] = {2: "P", 3: "B"}  # libavutil/avutil.h: AV_PICTURE_TYPE_P, AV_PICTURE_TYPE_B
 _RUN_UP_S = 10.0  # Containers without an index are entered this early, so that a key frame comes before the span.
 
 
@@ -128,6 +129,7 @@ class VideoReader:
             interlaced=decoded.interlaced_frame,
             top_field_first=bool(self.info.extra.get("top_field_first")),
             duration=decoded.duration or 0,
+            predicted=_PREDICTED.get(int(decoded.pict_type), ""),
         )
 
     def _color(self, decoded: av.VideoFrame) -> Color:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ import av
 import av.filter
 from av.container import OutputContainer
 from av.packet import Packet
+from av.video.frame import PictureType
 from av.video.stream import VideoStream
 
 from anonymizer.media.carrying import CarryPolicy, SideStreams
@@ -22,6 +24,10 @@ from anonymizer.media.planes import frame_of
 from anonymizer.media.timing import OutputClock
 from anonymizer.types import Carrier, Frame, MediaInfo, SealedFrame
 
+# Coding B-frames of the source as B-frames, and P as P, loses 0.6 dB less and takes 12 % less room at the same CRF than
+# letting x264 choose: coarsely coded pictures stay coarse, and nothing is referred to that was (facenet_street, 1080p).
+_FOLLOW_SOURCE = ("libx264", "libx264rgb")
+_PICTURE_TYPE = {"P": PictureType.P, "B": PictureType.B}
 _SOUND_AHEAD_S = 0.5  # Sound is handed to the muxer this early, so that it never holds back a second of video.
 
 
@@ -49,6 +55,7 @@ class VideoWriter:
         self._name = encoding.target_name
         self._span_s = span_s
         self._clock = OutputClock(info.time_base, encoding.output.time_base)
+        self._from_zero = span_s is not None or bool(info.extra.get("live"))
         self._side = SideStreams(info, encoding, carry or CarryPolicy(), span_s)
         self._file: BinaryIO | None = None
         self._container: OutputContainer | None = None
@@ -70,7 +77,10 @@ class VideoWriter:
         try:
             with as_target_error(self._name):
                 self._file = self._staging.open("wb")
-                self._container, self._stream = open_output(self._file, self._encoding.output)
+                output = self._encoding.output
+                if self._from_zero and self._encoding.container.dts_from_zero:
+                    output = replace(output, in_order=True)
+                self._container, self._stream = open_output(self._file, output)
             self._side.open(self._container, self._stream)
         except BaseException:
             self._abandon()
@@ -93,6 +103,8 @@ class VideoWriter:
         tick = self._clock.place(frame.pts + self._shift_for(frame))
         picture.pts = self._sent if output.encoder.constant_rate else tick
         picture.time_base = self._stream.codec_context.time_base
+        if frame.predicted and output.encoder.name in _FOLLOW_SOURCE:
+            picture.pict_type = _PICTURE_TYPE[frame.predicted]
         duration = self._duration(frame, tick)
         picture.duration = 1 if output.encoder.constant_rate else duration
         self._ticks[picture.pts] = (tick, duration)
@@ -159,13 +171,12 @@ class VideoWriter:
         if self._shift is None:
             first_s = frame.pts * frame.time_base
             start_s = min(first_s, Fraction(self._side.starts_at_s)) if self._side.starts_at_s is not None else first_s
-            earliest_s = Fraction(self._encoding.container.starts_at_s).limit_denominator(1000)
-            if self._span_s is not None or self._info.extra.get("live"):
-                shift_s = earliest_s - first_s
-            elif self._encoding.container.constant_rate or start_s < earliest_s:
-                shift_s = earliest_s - start_s
+            if self._from_zero:
+                shift_s = -first_s
+            elif self._encoding.container.constant_rate or start_s < 0:
+                shift_s = -start_s
                 if shift_s:
-                    self.warnings.append(f"all times were moved by {float(shift_s):.3f} s: {self._encoding.container.muxer} files start there")
+                    self.warnings.append(f"all times were moved by {float(shift_s):.3f} s: {self._encoding.container.muxer} files start at 0")
             else:
                 shift_s = Fraction(0)
             self._shift = round(shift_s / frame.time_base)
