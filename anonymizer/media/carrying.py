@@ -23,6 +23,7 @@ from anonymizer.types import Carrier, Fate, MediaInfo
 AudioPolicy = Literal["drop", "keep", "mask"]
 KEEPABLE = frozenset({"subtitles", "data", "metadata", "chapters", "attachments"})
 _KIND_NAMES = {"subtitle": "subtitles", "data": "data"}
+_PRIMING_S = Fraction(1, 20)  # An encoder's first packet is this much early, at most; where times must not be negative it would move all others.
 _MICROSECOND = Fraction(1, 1_000_000)
 # Written by every muxer for itself.
 _NOT_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER", "DURATION", "alpha_mode", "ALPHA_MODE"}
@@ -88,8 +89,10 @@ class SideStreams:
         if self._tracks:
             if self._span_s is not None:
                 self._go_to(first_s)
-                for track in self._tracks.values():
-                    track.earliest_s = first_s + shift_s
+            for track in self._tracks.values():
+                track.earliest_s = first_s + shift_s if self._span_s is not None else Fraction(0)
+                if self._encoding.container.dts_from_zero:
+                    track.earliest_s = max(track.earliest_s, _PRIMING_S)
             self._packets = self._source.demux([self._source.streams[index] for index in self._tracks])
 
     def feed(self, container: OutputContainer, until_s: float) -> None:

@@ -35,7 +35,7 @@ _ENCODERS = {
         Encoder("libx264", _X264, params_key="x264-params", reorders=True),
         Encoder("libx264rgb", _X264, params_key="x264-params", reorders=True),
         Encoder("libx265", _X265, params_key="x265-params", reorders=True),
-        Encoder("libvpx", {"crf": "8", "b": "40000000", "deadline": "realtime", "cpu-used": "6", "auto-alt-ref": "0"}),
+        Encoder("libvpx", {"crf": "8", "b": "40000000", "deadline": "realtime", "cpu-used": "6", "auto-alt-ref": "0", "threads": "1"}),
         Encoder("libvpx-vp9", {"crf": "20", "b": "0", "deadline": "realtime", "cpu-used": "8", "row-mt": "1"}),
         Encoder("libsvtav1", {"crf": "18", "preset": "9"}, params_key="svtav1-params"),
         Encoder("mjpeg", {**_MPEG_QSCALE, "huffman": "optimal"}),

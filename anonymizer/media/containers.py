@@ -24,8 +24,8 @@ class Container:
     tick: Fraction | None = None  # its own time base, coarser than most sources; None: any
     constant_rate: bool = False  # frames have slots, not times
     in_order: bool = False  # it cannot say that frames were coded in another order than they are shown
+    dts_from_zero: bool = False  # decoding times, which run before presentation times, must not be negative
     audio_rate: int | None = None  # the only one it takes
-    starts_at_s: float = 0.0  # earliest first frame it can hold
     keeps_display_matrix: bool = False
     keeps_edit_list: bool = False  # and so packets before time 0
     options: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
@@ -38,16 +38,14 @@ _TS_VIDEO = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
 _TS_AUDIO = frozenset({"aac", "mp2", "mp3", "ac3", "eac3", "opus", "dts"})
 _PS_VIDEO = frozenset({"mpeg1video", "mpeg2video"})
 _PS_AUDIO = frozenset({"mp2", "mp3", "ac3"})
-# Decoding times run before presentation times and must not be negative here: FFmpeg's own files start at 1.4 s, too.
-_TS_START_S = 1.4
 # Without mpegts_copyts the muxer moves every time by its own delay.
 _TS_OPTIONS = {"mpegts_copyts": "1"}
 _MP4 = Container("mp4", keeps_display_matrix=True, keeps_edit_list=True)
 _MOV = Container("mov", keeps_display_matrix=True, keeps_edit_list=True)
 _MATROSKA = Container("matroska", tick=_MS, keeps_display_matrix=True)
-_TRANSPORT = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, options=_TS_OPTIONS)
-_BLURAY = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, options={**_TS_OPTIONS, "mpegts_m2ts_mode": "1"})
-_PROGRAM = Container("vob", ("mpeg2video",), "mp2", only_video=_PS_VIDEO, only_audio=_PS_AUDIO, tick=_TS, starts_at_s=_TS_START_S, options={"preload": "0"})
+_TRANSPORT = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, dts_from_zero=True, options=_TS_OPTIONS)
+_BLURAY = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, dts_from_zero=True, options={**_TS_OPTIONS, "mpegts_m2ts_mode": "1"})
+_PROGRAM = Container("vob", ("mpeg2video",), "mp2", only_video=_PS_VIDEO, only_audio=_PS_AUDIO, tick=_TS, dts_from_zero=True, options={"preload": "0"})
 _ASF = Container("asf", ("wmv2",), "libmp3lame", tick=_MS, in_order=True)
 
 BY_SUFFIX: dict[str, Container] = {
@@ -63,7 +61,7 @@ BY_SUFFIX: dict[str, Container] = {
     ".m2t": _TRANSPORT,
     ".m2ts": _BLURAY,
     ".mts": _BLURAY,
-    ".flv": Container("flv", tick=_MS, in_order=True),
+    ".flv": Container("flv", tick=_MS, dts_from_zero=True),
     ".3gp": Container("3gp", keeps_display_matrix=True, keeps_edit_list=True),
     ".3g2": Container("3g2", keeps_display_matrix=True, keeps_edit_list=True),
     ".mpg": _PROGRAM,

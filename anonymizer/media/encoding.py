@@ -21,6 +21,7 @@ from anonymizer.pixels import PixelFormat, pixel_format
 from anonymizer.types import MediaInfo
 
 _FASTEST_SLOTS = Fraction(120)  # A constant-rate file of a variable-rate source: more slots would be mostly empty ones.
+_REORDER_ROOM_S = 1.0  # No encoder here delays decoding by more.
 _DEFAULT_RATE = Fraction(25)
 _WITHOUT_CRF = {"b", "qp", "cqp", "q", "qscale", "global_quality", "lossless", "crf"}  # Each says the quality in its own way.
 
@@ -195,6 +196,7 @@ def _output(info: MediaInfo, container: Container, candidate: _Candidate, option
         matrix=matrix,
         interlaced=info.interlaced,
         top_field_first=bool(info.extra.get("top_field_first")),
+        in_order=container.in_order or (container.dts_from_zero and float(info.extra.get("first_s") or 0) < _REORDER_ROOM_S),
     )
 
 

@@ -32,10 +32,11 @@ class FirstLook:
     mastering: tuple[Fraction, ...] | None  # red xy, green xy, blue xy, white xy, min, max cd/m2
     light: tuple[int, int] | None  # MaxCLL, MaxFALL
     side_data: tuple[str, ...]  # FFmpeg's names
+    time_s: float  # when it is shown, on the stream's own clock
     has_captions: bool = False
 
 
-def first_look(frame: av.VideoFrame) -> FirstLook:
+def first_look(frame: av.VideoFrame, time_base: Fraction | None) -> FirstLook:
     """Read a frame's side data, and ask FFmpeg's `showinfo` filter for what PyAV does not show."""
     kinds: list[str] = []
     matrix = mastering = light = None
@@ -63,6 +64,7 @@ def first_look(frame: av.VideoFrame) -> FirstLook:
         mastering=mastering,
         light=light,
         side_data=tuple(dict.fromkeys(kinds)),
+        time_s=float((frame.pts or 0) * (time_base or 0)),
     )
 
 

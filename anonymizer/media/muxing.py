@@ -23,6 +23,8 @@ _FORMAT_BITEXACT = 0x400  # libavformat/avformat.h: AVFMT_FLAG_BITEXACT
 _CODEC_BITEXACT = 1 << 23  # libavcodec/avcodec.h: AV_CODEC_FLAG_BITEXACT
 _FIELD_ORDER = {True: 2, False: 3}  # libavcodec/defs.h: AV_FIELD_TT, AV_FIELD_BB
 _BIT_RATE_TOLERANCE = 4_000_000  # FFmpeg's default; PyAV's own is too small for its rate control
+# Neither says how a picture is turned; both carry H.264 with its parameter sets inside, where a filter can add it.
+_IN_STREAM = ("mpegts", "avi")
 # ISO/IEC 13818-2, table 6-4: the frame rates an MPEG-1 or MPEG-2 header can say.
 _MPEG_RATES = [Fraction(rate) for rate in ("24000/1001", "24", "25", "30000/1001", "30", "50", "60000/1001", "60")]
 _MPEG4_MOST_TICKS = 65535
@@ -46,6 +48,7 @@ class Output:
     matrix: tuple[int, ...] | None
     interlaced: bool
     top_field_first: bool
+    in_order: bool  # without B-frames: decoding times are presentation times
 
     @property
     def codec(self) -> str:
@@ -62,7 +65,7 @@ class Output:
     @property
     def orientation_in_stream(self) -> bool:
         """Whether a bit stream filter must say how the picture is turned, as the container cannot."""
-        return self.orientation != 1 and not self.container.keeps_display_matrix and self.codec == "h264"
+        return self.orientation != 1 and self.container.muxer in _IN_STREAM and self.codec == "h264"
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -87,7 +90,7 @@ def open_output(file: BinaryIO, output: Output) -> tuple[OutputContainer, VideoS
     width, height = output.size_wh
     constant = output.encoder.constant_rate
     options = dict(output.options)
-    if output.container.in_order and output.encoder.reorders:
+    if output.in_order and output.encoder.reorders:
         options.setdefault("bf", "0")
     stream = container.add_stream(
         output.encoder.name,

@@ -23,6 +23,16 @@ _ABCD = {
 }
 
 
+# The same as H.264's display orientation SEI: degrees anticlockwise, then a flip (FFmpeg's h264_metadata filter).
+_SEI = {2: (0, "horizontal"), 3: (180, ""), 4: (0, "vertical"), 5: (90, "horizontal"), 6: (270, ""), 7: (90, "vertical"), 8: (90, "")}
+
+
+def sei_filter(orientation: int) -> str:
+    """The bit stream filter that writes an orientation other than 1 into an H.264 stream."""
+    degrees, flip = _SEI[orientation]
+    return f"h264_metadata=display_orientation=insert:rotate={degrees}" + (f":flip={flip}" if flip else "")
+
+
 def orientation_of(matrix: Sequence[int]) -> int:
     """The Exif orientation nearest to a display matrix.
 

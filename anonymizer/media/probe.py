@@ -70,7 +70,7 @@ def _described(container: InputContainer, stream: VideoStream, path: Path | str)
         "start_time_s": None if container.start_time is None else container.start_time / av.time_base,
         "has_alpha": _has_alpha(stream),
         "live": webcam_device(path) is not None,
-        "bit_rate": context.bit_rate,
+        "first_s": look.time_s,
     }
     return MediaInfo(
         path=Path(path),
@@ -111,7 +111,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path | st
                 failure = failure or error
                 continue
             if frames:
-                return first_look(frames[0])
+                return first_look(frames[0], stream.time_base)
     except (av.FFmpegError, OSError) as error:
         failure = failure or error
     finally:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Self
 
 import av
 import av.filter
+from av.bitstream import BitStreamFilterContext
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import PictureType
@@ -20,6 +21,7 @@ from anonymizer.media.carrying import CarryPolicy, SideStreams
 from anonymizer.media.encoding import Encoding
 from anonymizer.media.faults import Ear, as_target_error
 from anonymizer.media.muxing import open_output
+from anonymizer.media.orientation import sei_filter
 from anonymizer.media.planes import frame_of
 from anonymizer.media.timing import OutputClock
 from anonymizer.types import Carrier, Frame, MediaInfo, SealedFrame
@@ -62,6 +64,7 @@ class VideoWriter:
         self._stream: VideoStream | None = None
         self._ear: Ear | None = None
         self._fields: av.filter.Graph | None = None
+        self._turner: BitStreamFilterContext | None = None
         self._shift: int | None = None  # added to every pts, in the source's time base
         self._sent = 0
         self._ticks: dict[int, tuple[int, int]] = {}  # the encoder's pts -> tick and duration in the file
@@ -111,7 +114,7 @@ class VideoWriter:
         self._last_tick = tick
         self._sent += 1
         with as_target_error(self._name):
-            self._mux(self._stream.encode(picture))
+            self._mux(self._turned(self._stream.encode(picture)))
 
     def finish(self) -> None:
         """Write what is still inside the encoder, the rest of the sound, and the index: only now is the file whole."""
@@ -120,7 +123,7 @@ class VideoWriter:
         assert self._file is not None
         with as_target_error(self._name):
             if self._sent:
-                self._mux(self._stream.encode(None))
+                self._mux(self._turned(self._stream.encode(None), last=True))
             self._side.feed_all(self._container)
             # Encoders and muxer live on after this, PyAV closes the container once.
             self._container.close()
@@ -133,7 +136,23 @@ class VideoWriter:
         self.warnings += self._side.warnings
         self._abandon()
 
-    def _mux(self, packets: list[Packet[VideoStream]]) -> None:
+    def _turned(self, packets: list[Packet[VideoStream]], *, last: bool = False) -> list[Packet[Any]]:
+        """The packets with the picture's orientation inside, where the container cannot say it."""
+        if not self._encoding.output.orientation_in_stream:
+            return packets
+        assert self._stream is not None
+        if self._turner is None:
+            self._turner = BitStreamFilterContext(sei_filter(self._encoding.output.orientation), "h264")
+        turned = []
+        for packet in [*packets, *([None] if last else [])]:
+            for ready in self._turner.filter(packet):
+                # The filter forgets both.
+                ready.stream = self._stream
+                ready.time_base = self._stream.codec_context.time_base
+                turned.append(ready)
+        return turned
+
+    def _mux(self, packets: list[Packet[Any]]) -> None:
         assert self._container is not None
         output = self._encoding.output
         for packet in packets:
