@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from anonymizer.tracking.motion import Floats, Motion, size_of
 
 REACH_SIZES = 0.75  # a centre this many sizes off its prediction is still the same object
-REACH_SIGMAS = 2.0  # plus so many standard deviations of the prediction
+REACH_SIGMAS = 3.0  # plus so many standard deviations of the prediction
 LEAST_IOU = 0.1
 SIZE_RATIO = 2.5  # of two boxes of one object, the frame's edge and a turned head included
 

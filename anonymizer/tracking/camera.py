@@ -109,7 +109,7 @@ def _fitted(old: Floats, new: Floats, start: Move) -> Move:
         if step == 0:
             offset = float((seen - old).mean())
         wrong = seen - gain * old - offset
-        spread = 1.5 * float(np.median(np.abs(wrong))) + 0.5
+        spread = float(np.abs(wrong).mean()) + 0.5
         weight = inside / (1.0 + (wrong / spread) ** 2)
         along_x, along_y = along_x * columns, along_y * rows
         slopes = np.stack([(x - 0.5) * along_x + (y - 0.5) * along_y, along_x, along_y, -old, -np.ones_like(old)]).reshape(5, -1)

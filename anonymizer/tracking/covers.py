@@ -9,8 +9,8 @@ import numpy as np
 from anonymizer.tracking.motion import Floats
 from anonymizer.tracking.policy import LabelPolicy
 
-_EDGE_SHARE, _EDGE_PX = 0.04, 1.5  # a box this near the frame's edge (of its own side) is cut by it
-_BEYOND_EDGE = 0.5  # sides; the ellipse's chord along the edge is then 94 % of its axis
+_NEAR_EDGE = 0.15  # of its side: a box this near the frame's edge may be cut by it, one that touches it surely is
+_BEYOND_EDGE = 0.3  # of its side; the ellipse is then as high at the frame's edge as the face in it
 
 
 def padded(boxes: Floats, policies: Sequence[LabelPolicy], px: float) -> Floats:
@@ -26,11 +26,13 @@ def beyond_edges(boxes: Floats, ellipse: np.ndarray, frame_wh: tuple[int, int]) 
     out = boxes.copy()
     for axis in (0, 1):
         side = boxes[:, 2 + axis]
-        low, high = boxes[:, axis] - side / 2, boxes[:, axis] + side / 2
-        near = np.maximum(_EDGE_SHARE * side, _EDGE_PX)
-        low = np.where(ellipse & (low <= near), low - _BEYOND_EDGE * side, low)
-        high = np.where(ellipse & (high >= frame_wh[axis] - near), high + _BEYOND_EDGE * side, high)
-        out[:, axis], out[:, 2 + axis] = (low + high) / 2, high - low
+        room_low, room_high = boxes[:, axis] - side / 2, frame_wh[axis] - boxes[:, axis] - side / 2
+        # By degrees, so that a cover does not jump when its object nears the edge.
+        low, high = (_BEYOND_EDGE * np.clip(1 - room / (_NEAR_EDGE * side), 0, 1) * ellipse for room in (room_low, room_high))
+        out[:, axis] += side * (high - low) / 2
+        out[:, 2 + axis] *= 1 + low + high
+        # So much wider across, the longer ellipse still holds the whole of the shorter one.
+        out[:, 3 - axis] *= np.sqrt(1 + np.maximum(low, high))
     return out
 
 

@@ -25,6 +25,7 @@ TREND_RIDGE_S2 = 0.002  # what holds a speed read off one or two sightings back
 UNSEEN_WEIGHT = 0.3  # of an interpolated row against a sighting
 GROWTH_PER_S = 0.3  # of the size, with the time since the nearest sighting
 FULL_TRUST_SIGHTINGS = 4  # strong ones; with fewer, back-fill and hold reach less far: false finds are short
+EDGE_SIZES = 0.75  # a box whose centre comes this near the frame's edge is leaving; farther in, it vanished
 _WINDOW_FRAMES = 24  # to either side, whatever the frame rate
 
 
@@ -51,9 +52,9 @@ class Lookahead:
 
     def hold_s(self, track: Track) -> float:
         """How long after its last sighting the track still covers."""
-        cx, cy, width, height = track.rows(track.last, track.last + 1)[0, :4]
-        margin = np.array([width, height]) * 0.75
-        inside = bool((margin <= (cx, cy)).all() and ((cx, cy) <= self._frame_wh - margin).all())
+        cx, cy, width, height = track.rows(track.last, track.last + 1)[0, :4].tolist()
+        far_x, far_y = EDGE_SIZES * width, EDGE_SIZES * height
+        inside = far_x <= cx <= self._frame_wh[0] - far_x and far_y <= cy <= self._frame_wh[1] - far_y
         return (self._policy.vanished_hold_s if inside else self._policy.hold_s) * _trust(track)
 
     def decide(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> Decision:

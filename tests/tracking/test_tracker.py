@@ -1,0 +1,351 @@
+"""The tracker's promises: every frame decided once and in order, strong detections always covered, nothing across a cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from anonymizer.errors import ModelError, UndecidedFrameError
+from anonymizer.geometry import Geometry
+from anonymizer.tracking import Tracker, TrackingPolicy, glimpse_of
+from anonymizer.types import Decision, Detections, Observation, Region
+
+SIZE_WH = (320, 180)
+GEOMETRY = Geometry(SIZE_WH)
+FPS = 25
+STRONG, WEAK = 0.9, 0.3
+
+Box = tuple[float, float, float, float]
+Found = tuple[Box, float]
+
+
+def scene(seed: int = 0) -> NDArray[np.uint8]:
+    """A textured glimpse, the same for the same seed."""
+    coarse = np.random.default_rng(seed).integers(20, 236, (6, 9, 3)).astype(np.uint8)
+    return glimpse_of(np.kron(coarse, np.ones((30, 36, 1), np.uint8)))
+
+
+SCENE, OTHER_SCENE = scene(0), scene(1)
+
+
+def look(index: int, found: list[Found], label: str = "face") -> Observation:
+    return Observation(index, Detections.of([box for box, _ in found], [score for _, score in found], label))
+
+
+def run(
+    frames: list[list[Found]],
+    policy: TrackingPolicy | None = None,
+    *,
+    times_s: list[float] | None = None,
+    glimpses: list[NDArray[np.uint8]] | None = None,
+    damaged: frozenset[int] = frozenset(),
+    label: str = "face",
+) -> list[Decision]:
+    """Every decision of a clip, after checking that each frame got exactly one, in order."""
+    tracker = Tracker(policy or TrackingPolicy(), GEOMETRY, FPS)
+    decisions: list[Decision] = []
+    for index, found in enumerate(frames):
+        time_s = times_s[index] if times_s else index / FPS
+        glimpse = glimpses[index] if glimpses else SCENE
+        decisions += tracker.push(look(index, found, label), time_s, glimpse, damaged=index in damaged)
+    decisions += tracker.flush()
+    assert [decision.frame_index for decision in decisions] == list(range(len(frames)))
+    assert tracker.flush() == []
+    return decisions
+
+
+def at(cx: float, cy: float, side: float = 20, score: float = STRONG) -> Found:
+    return (cx - side / 2, cy - side / 2, cx + side / 2, cy + side / 2), score
+
+
+def covers(decision: Decision, box: Box) -> bool:
+    """Whether one region's box holds the whole of `box`."""
+    return any(r.xyxy[0] <= box[0] and r.xyxy[1] <= box[1] and r.xyxy[2] >= box[2] and r.xyxy[3] >= box[3] for r in decision.regions)
+
+
+def covers_point(decision: Decision, x: float, y: float) -> bool:
+    return any(r.xyxy[0] <= x < r.xyxy[2] and r.xyxy[1] <= y < r.xyxy[3] for r in decision.regions)
+
+
+def covered_frames(decisions: list[Decision]) -> list[int]:
+    return [decision.frame_index for decision in decisions if decision.regions]
+
+
+# --- what a track adds -----------------------------------------------------------------------------------------
+
+SEEN, WEAKLY, UNSEEN = [at(100, 90)], [at(100, 90, score=WEAK)], []
+
+TRACKS = [
+    pytest.param([UNSEEN] * 3 + [SEEN] * 5, [0, 1, 2, 3, 4, 5, 6, 7], id="an-object-is-covered-before-its-first-detection"),
+    pytest.param([SEEN] * 5 + [UNSEEN] * 3, [0, 1, 2, 3, 4, 5, 6, 7], id="an-object-is-covered-after-its-last-detection"),
+    pytest.param([SEEN] + [UNSEEN] * 6 + [SEEN], [0, 1, 2, 3, 4, 5, 6, 7], id="a-gap-between-two-detections-is-covered"),
+    pytest.param([SEEN], [0], id="a-clip-of-one-frame-is-decided"),
+    pytest.param([WEAKLY] * 8, [], id="weak-detections-alone-cover-nothing"),
+    pytest.param([WEAKLY] * 6 + [SEEN], [0, 1, 2, 3, 4, 5, 6], id="weak-detections-are-covered-once-a-strong-one-joins"),
+    pytest.param([SEEN] + [WEAKLY] * 60, list(range(61)), id="weak-detections-continue-a-track-for-as-long-as-they-come"),
+    pytest.param([], [], id="an-empty-stream-has-no-decisions"),
+]
+
+
+@pytest.mark.parametrize(("frames", "covered"), TRACKS)
+def test_track(frames: list[list[Found]], covered: list[int]) -> None:
+    assert covered_frames(run(frames)) == covered
+
+
+def test_hold_ends() -> None:
+    covered = covered_frames(run([SEEN] * 10 + [UNSEEN] * 100))
+    assert covered == list(range(len(covered)))
+    assert (len(covered) - 10) / FPS == pytest.approx(TrackingPolicy().vanished_hold_s, abs=1 / FPS)
+
+
+def test_object_that_left_through_the_edge_is_held_shorter_than_one_that_vanished() -> None:
+    leaving = [[at(300 + step, 90)] for step in range(10)] + [UNSEEN] * 60
+    vanishing = [[at(150 + step, 90)] for step in range(10)] + [UNSEEN] * 60
+    assert len(covered_frames(run(leaving))) < len(covered_frames(run(vanishing)))
+
+
+def test_single_find_reaches_less_far_than_a_lasting_one() -> None:
+    once, often = ([UNSEEN] * 30 + [SEEN] * count + [UNSEEN] * 30 for count in (1, 8))
+    assert 1 < len(covered_frames(run(once))) < len(covered_frames(run(often))) - 7
+
+
+def test_no_object_is_too_short_and_no_crowd_too_large() -> None:
+    crowd = [at(6 + 12 * column, 6 + 12 * row, side=8) for column in range(26) for row in range(14)]
+    decision = run([UNSEEN, crowd, UNSEEN])[1]
+    assert all(covers(decision, box) for box, _ in crowd)
+
+
+def test_origins_say_where_a_cover_comes_from() -> None:
+    decisions = run([UNSEEN, SEEN, SEEN, SEEN, SEEN, UNSEEN, SEEN, UNSEEN])
+    assert [decision.regions[0].origin for decision in decisions] == ["backfilled", *["detected"] * 4, "interpolated", "detected", "held"]
+    assert {decision.regions[0].track_id for decision in decisions} == {0}
+    assert decisions[1].regions[0].score == pytest.approx(STRONG)
+    assert decisions[5].regions[0].score is None
+
+
+# --- motion ----------------------------------------------------------------------------------------------------
+
+
+def walk(seed: int, frames: int, drop: float, side: float, speed_px: float, jitter_px: float, start_px: float = 20) -> tuple[list[list[Found]], list[Box]]:
+    """A moving object and what a bad detector sees of it; both ends are seen."""
+    rng = np.random.default_rng(seed)
+    angle = rng.uniform(-0.3, 0.3)
+    truth, found = [], []
+    for index in range(frames):
+        cx, cy = start_px + speed_px * index * np.cos(angle), 90 + speed_px * index * np.sin(angle)
+        truth.append(at(cx, cy, side)[0])
+        seen = index in (0, frames - 1) or rng.random() >= drop
+        noise = rng.normal(0, jitter_px, 2)
+        found.append([at(cx + noise[0], cy + noise[1], side)] if seen else [])
+    return found, truth
+
+
+@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize(("side", "speed_px"), [(8, 5.0), (8, 12.0), (24, 2.0), (24, 8.0), (60, 4.0)])
+def test_moving_object_with_three_tenths_of_its_detections_lost_is_covered_in_every_frame(seed: int, side: float, speed_px: float) -> None:
+    frames = min(40, int(270 / speed_px))
+    found, truth = walk(seed, frames, 0.3, side, speed_px, 0.0)
+    decisions = run(found)
+    assert [index for index, box in enumerate(truth) if not covers(decisions[index], box)] == []
+    assert len({region.track_id for decision in decisions for region in decision.regions}) == 1
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cover_moves_smoothly_where_detections_jitter(seed: int) -> None:
+    found, _ = walk(seed, 40, 0.3, 40, 2.0, 1.0, start_px=60)
+    boxes = np.array([decision.regions[0].xyxy for decision in run(found)])
+    raw = np.array([found[index][0][0] for index in range(40) if found[index]])
+    sides = boxes[:, 2:] - boxes[:, :2]
+    assert np.abs(np.diff(sides, axis=0)).max() < 6.0
+    steps = np.diff(boxes[:, :2] + boxes[:, 2:], axis=0) / 2
+    raw_steps = np.diff(raw[:, :2] + raw[:, 2:], axis=0) / 2
+    assert steps.std(axis=0).max() < 0.75 * raw_steps.std(axis=0).max()
+
+
+def test_cover_never_shrinks_below_its_neighbours_in_time() -> None:
+    sides = [40, 40, 30, 40, 28, 40, 40, 20, 40, 40]
+    decisions = run([[at(150, 90, side)] for side in sides])
+    widths = [decision.regions[0].xyxy[2] - decision.regions[0].xyxy[0] for decision in decisions]
+    assert min(widths) >= 40
+
+
+def pan(shift_cells: float) -> list[NDArray[np.uint8]]:
+    """Glimpses of a camera that pans over a wide scene, `shift_cells` of 1/64 picture a frame."""
+    coarse = np.random.default_rng(5).integers(20, 236, (9, 60)).astype(np.uint8)
+    wide = np.kron(coarse, np.ones((4, 4), np.uint8)).astype(np.float32)
+    glimpses = []
+    for index in range(40):
+        columns = np.arange(64) + shift_cells * index
+        low = np.floor(columns).astype(int)
+        glimpses.append((wide[:, low] * (1 - (columns - low)) + wide[:, low + 1] * (columns - low)).astype(np.uint8))
+    return glimpses
+
+
+def test_hold_follows_the_camera() -> None:
+    """A pan of 2 px a frame: the object stands still in the scene and is seen in the first frames only."""
+    truth = [at(250 - 2.0 * index, 90, 16) for index in range(20)]
+    decisions = run([[found] if index < 4 else [] for index, found in enumerate(truth)], glimpses=pan(2.0 / 5.0))
+    assert [index for index, (box, _) in enumerate(truth) if not covers(decisions[index], box)] == []
+
+
+# --- cuts ------------------------------------------------------------------------------------------------------
+
+
+def test_nothing_crosses_a_cut() -> None:
+    first, second = [at(80, 90)], [at(240, 90)]
+    decisions = run([first] * 10 + [UNSEEN] * 5 + [UNSEEN] * 5 + [second] * 10, glimpses=[SCENE] * 15 + [OTHER_SCENE] * 15)
+    assert [covers_point(decision, 80, 90) for decision in decisions] == [True] * 15 + [False] * 15
+    assert [covers_point(decision, 240, 90) for decision in decisions] == [False] * 15 + [True] * 15
+
+
+def bright(glimpse: NDArray[np.uint8], gain: float, offset: float) -> NDArray[np.uint8]:
+    return np.clip(glimpse * gain + offset, 0, 255).astype(np.uint8)
+
+
+NO_CUTS: list[tuple[str, Callable[[int], NDArray[np.uint8]]]] = [
+    ("a-flash-of-two-frames", lambda index: bright(SCENE, 0.05, 245) if index in (10, 11) else SCENE),
+    ("the-exposure-halves", lambda index: bright(SCENE, 0.5, 0) if index >= 10 else SCENE),
+    ("the-picture-brightens", lambda index: bright(SCENE, 1.0, 60) if index >= 10 else SCENE),
+    ("two-black-frames", lambda index: np.zeros_like(SCENE) if index in (10, 11) else SCENE),
+    ("another-scene-flashes-up", lambda index: OTHER_SCENE if index in (10, 11) else SCENE),
+    ("noise", lambda index: bright(SCENE + np.random.default_rng(index).normal(0, 6, SCENE.shape), 1, 0)),
+]
+
+
+@pytest.mark.parametrize("glimpse", [pytest.param(glimpse, id=name) for name, glimpse in NO_CUTS])
+def test_what_is_no_cut(glimpse: Callable[[int], NDArray[np.uint8]]) -> None:
+    """An object unseen from frame 8 to 13 is covered through all of it."""
+    frames = [UNSEEN if 8 <= index < 14 else SEEN for index in range(24)]
+    assert covered_frames(run(frames, glimpses=[glimpse(index) for index in range(24)])) == list(range(24))
+
+
+# --- frames that are special ------------------------------------------------------------------------------------
+
+
+def test_damaged_frame_is_covered_whole_and_tracks_cross_it() -> None:
+    decisions = run([SEEN] * 4 + [UNSEEN] * 3 + [SEEN] * 4, damaged=frozenset({5}))
+    assert [(region.shape, region.origin) for region in decisions[5].regions] == [("frame", "whole_frame")]
+    assert [decision.regions[0].origin for decision in decisions[4:7:2]] == ["interpolated", "interpolated"]
+
+
+def test_failed_look_raises_and_leaves_no_decision() -> None:
+    tracker = Tracker(TrackingPolicy(lookahead_s=0), GEOMETRY, FPS)
+    with pytest.raises(ModelError, match="face: no answer") as caught:
+        tracker.push(Observation(0, None, failure="face: no answer"), 0.0, SCENE)
+    assert caught.value.exit_code == 4
+    assert tracker.flush() == []
+
+
+@pytest.mark.parametrize("index", [0, 2, 1000])
+def test_frame_out_of_order_is_undecided(index: int) -> None:
+    tracker = Tracker(TrackingPolicy(), GEOMETRY, FPS)
+    tracker.push(look(0, []), 0.0, SCENE)
+    with pytest.raises(UndecidedFrameError):
+        tracker.push(look(index, []), 0.04, SCENE)
+
+
+TIMES = [
+    pytest.param([0.0] * 30, id="every-frame-has-the-same-time"),
+    pytest.param([5.0 - index for index in range(30)], id="times-run-backwards"),
+    pytest.param([index * 3600.0 for index in range(30)], id="an-hour-lies-between-two-frames"),
+    pytest.param([-10 + index / FPS for index in range(30)], id="times-are-negative"),
+    pytest.param([index * 1e-6 for index in range(30)], id="a-million-frames-a-second"),
+    pytest.param([float(index // 2) for index in range(30)], id="each-time-comes-twice"),
+]
+
+
+@pytest.mark.parametrize("times_s", TIMES)
+@pytest.mark.parametrize("rate", [None, FPS, 1e6, 0.001])
+def test_odd_times_still_decide_every_frame_once(times_s: list[float], rate: float | None) -> None:
+    tracker = Tracker(TrackingPolicy(), GEOMETRY, rate)
+    decisions = [decision for index in range(30) for decision in tracker.push(look(index, SEEN), times_s[index], SCENE)] + tracker.flush()
+    assert [decision.frame_index for decision in decisions] == list(range(30))
+    assert covered_frames(decisions) == list(range(30))
+
+
+def test_zone_is_covered_in_its_time() -> None:
+    zone = Region("zone", "box", (10, 10, 50, 50), origin="zone")
+    late = Region("zone", "box", (60, 10, 90, 50), origin="zone")
+    decisions = run([UNSEEN] * 10, TrackingPolicy(zones=((zone, 0.08, 0.2), (late, 0.2, None))))
+    assert [[region.xyxy[0] for region in decision.regions] for decision in decisions] == [[], [], [10], [10], [10], *[[60]] * 5]
+
+
+def test_face_cut_by_the_frame_edge_is_covered_to_its_corners() -> None:
+    decision = run([[((0.0, 60.0, 20.0, 100.0), STRONG)]])[0]
+    (region,) = decision.regions
+    left, top, right, bottom = region.xyxy
+    for y in (64, 96):
+        assert ((0 - (left + right) / 2) / ((right - left) / 2)) ** 2 + ((y - (top + bottom) / 2) / ((bottom - top) / 2)) ** 2 <= 1
+
+
+# --- properties ------------------------------------------------------------------------------------------------
+
+coordinates = st.tuples(st.floats(0, 300), st.floats(0, 160), st.floats(2, 60), st.floats(2, 60))
+boxes = coordinates.map(lambda c: (c[0], c[1], min(c[0] + c[2], 320.0), min(c[1] + c[3], 180.0)))
+finds = st.lists(st.tuples(boxes, st.floats(0, 1, width=32)), max_size=5)
+clips = st.lists(finds, max_size=12)
+
+
+@given(clips, st.sampled_from(["face", "plate", "person"]), st.sampled_from([0.0, 0.4, 1.0]))
+def test_every_strong_detection_is_covered_in_its_frame(frames: list[list[Found]], label: str, lookahead_s: float) -> None:
+    policy = TrackingPolicy(lookahead_s=lookahead_s)
+    limit = policy.of(label).strong_score
+    for found, decision in zip(frames, run(frames, policy, label=label), strict=True):
+        for box, score in found:
+            if np.float32(score) >= np.float32(limit):
+                assert covers(decision, tuple(np.float32(v).item() for v in box))  # type: ignore[arg-type]
+
+
+@given(clips)
+def test_same_input_gives_the_same_decisions(frames: list[list[Found]]) -> None:
+    assert run(frames) == run(frames)
+
+
+@given(clips, clips)
+def test_weak_detections_never_uncover_a_strong_one(frames: list[list[Found]], more: list[list[Found]]) -> None:
+    weak = [[(box, WEAK) for box, _ in found] for found in more] + [[] for _ in frames]
+    decisions = run([found + extra for found, extra in zip(frames, weak, strict=False)])
+    for found, decision in zip(frames, decisions, strict=True):
+        assert all(covers(decision, tuple(np.float32(v).item() for v in box)) for box, score in found if score > 0.5)  # type: ignore[arg-type]
+
+
+@given(clips)
+def test_weak_detections_elsewhere_change_nothing(frames: list[list[Found]]) -> None:
+    """Far from everything else (objects live in the left half here) they take no cover away."""
+    left = [[((box[0] / 4, box[1], box[2] / 4, box[3]), score) for box, score in found] for found in frames]
+    far = [[*found, at(300, 90, 6, WEAK)] for found in left]
+    assert [decision.regions for decision in strip_ids(run(left))] == [decision.regions for decision in strip_ids(run(far))]
+
+
+def strip_ids(decisions: list[Decision]) -> list[Decision]:
+    return [replace(decision, regions=tuple(replace(region, track_id=None) for region in decision.regions)) for decision in decisions]
+
+
+@settings(max_examples=30)
+@given(clips, clips)
+def test_decisions_before_a_cut_do_not_know_what_comes_after(first: list[list[Found]], second: list[list[Found]]) -> None:
+    glimpses = [SCENE] * len(first) + [OTHER_SCENE] * len(second)
+    together = strip_ids(run(first + second, glimpses=glimpses))
+    alone = strip_ids(run(first)) + strip_ids(run(second, glimpses=[OTHER_SCENE] * len(second)))
+    for one, other in zip(together, alone, strict=True):
+        assert len(one.regions) == len(other.regions)
+        for a, b in zip(one.regions, other.regions, strict=True):
+            assert a.xyxy == pytest.approx(b.xyxy, abs=1e-6)
+
+
+def test_memory_is_bounded_by_the_lookahead() -> None:
+    tracker = Tracker(TrackingPolicy(lookahead_s=0.4), GEOMETRY, FPS)
+    rng = np.random.default_rng(0)
+    for index in range(600):
+        found = [at(100, 90), *(at(*rng.uniform((10, 10), (310, 170))) for _ in range(3))]
+        tracker.push(look(index, found), index / FPS, SCENE)
+    assert len(tracker._pending) <= 0.4 * FPS + 1
+    assert len(tracker._timeline.clock_s) <= 4 * FPS
+    assert len(tracker._tracks) + len(tracker._resting) <= 4 * FPS * 4
+    assert max(track.last - track.first for track in tracker._tracks) <= 8 * FPS
