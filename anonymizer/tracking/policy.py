@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import inf
 from types import MappingProxyType
 from typing import Literal
 
@@ -29,7 +30,7 @@ class LabelPolicy:
     def __post_init__(self) -> None:
         if not 0 <= self.weak_score <= self.strong_score <= 1:
             raise ValueError(f"scores want 0 <= weak <= strong <= 1, not {self.weak_score} and {self.strong_score}")
-        if min(self.pad_share, self.pad_px) < 0:
+        if not min(self.pad_share, self.pad_px) >= 0:
             raise ValueError("a negative margin would leave a strong detection's edge clear")
 
 
@@ -58,8 +59,10 @@ class TrackingPolicy:
 
     def __post_init__(self) -> None:
         times = (self.lookahead_s, self.backfill_s, self.hold_s, self.vanished_hold_s, self.hysteresis_s, self.smoothing_s)
-        if min(times) < 0:
-            raise ValueError("a time span cannot be negative")
+        if not all(0 <= time_s < inf for time_s in times):
+            raise ValueError("a time span is a number of seconds, 0 or more")
+        if any(end_s is not None and end_s <= start_s for _, start_s, end_s in self.zones):
+            raise ValueError("a zone must end after it starts")
 
     def of(self, label: str) -> LabelPolicy:
         """The policy of one label."""

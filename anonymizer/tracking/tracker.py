@@ -17,8 +17,8 @@ from anonymizer.tracking.association import likeliness, pairs
 from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.covers import centred
 from anonymizer.tracking.cuts import Shots, Step
-from anonymizer.tracking.lookahead import Lookahead, PendingFrame
-from anonymizer.tracking.motion import Motion
+from anonymizer.tracking.lookahead import Lookahead, PendingFrame, trust
+from anonymizer.tracking.motion import Floats, Motion
 from anonymizer.tracking.policy import TrackingPolicy
 from anonymizer.tracking.tracks import Track
 from anonymizer.types import Decision, Detections, Observation
@@ -27,8 +27,8 @@ from anonymizer.types import Decision, Detections, Observation
 # still grow old, so memory stays bounded; what was there before a long pause is expected after it.
 MIN_STEP_S, MAX_STEP_S = 1 / 120, 0.5
 WEAK_PATIENCE = 0.6  # share of the usual reach within which a weak detection continues a track
-TENTATIVE_S = 0.3  # how long a track of weak detections alone waits for the next one
-LINK_S = 1.0  # how long a track waits for its next detection: the gap is then interpolated
+BRIEF_LINK_S = 0.3  # how long a track without a strong detection waits for the next one, and any track for a weak one
+LINK_S = 1.0  # how long a trusted track waits for its next strong detection: the gap is then interpolated
 HISTORY_S = 0.6  # frames before the oldest pending one that smoothing looks back on
 
 
@@ -110,12 +110,13 @@ class Tracker:
         weak = (detections.score >= np.array([limit.weak_score for limit in limits], np.float32)) & ~strong
         boxes = centred(detections.xyxy)
         free = np.array([track.shot == shot for track in self._tracks], bool)
+        fresh = free & (self._timeline.clock_s[-1] - self._last_seen_s() <= BRIEF_LINK_S)
         labels = np.array([track.label for track in self._tracks], np.str_)
         for chosen, patience in ((strong, 1.0), (weak, WEAK_PATIENCE)):
             rows = np.flatnonzero(chosen)
             if not len(rows):
                 continue
-            candidates = np.flatnonzero(free)
+            candidates = np.flatnonzero(free if chosen is strong else free & fresh)
             fit = likeliness(self._motion, candidates, boxes[rows], patience) * (labels[candidates][:, None] == detections.label[rows][None])
             matched, found = pairs(fit)
             self._motion.update(candidates[matched], boxes[rows[found]])
@@ -124,7 +125,7 @@ class Tracker:
                 self._tracks[at].see(number, boxes[row], float(detections.score[row]), bool(strong[row]), self._timeline)
             new = np.delete(rows, found)
             self._motion.add(boxes[new])
-            free = np.concatenate([free, np.zeros(len(new), bool)])
+            free, fresh = (np.concatenate([flags, np.zeros(len(new), bool)]) for flags in (free, fresh))
             labels = np.concatenate([labels, detections.label[new]])
             for row in new:
                 track = Track(self._next_id, str(detections.label[row]), shot, number)
@@ -132,6 +133,10 @@ class Tracker:
                 self._tracks.append(track)
                 self._next_id += 1
         return detections.where(strong)
+
+    def _last_seen_s(self) -> Floats:
+        """When each living track was last seen, on the tracker's clock."""
+        return self._timeline.clock_s[np.array([track.last for track in self._tracks], np.intp) - self._timeline.first]
 
     def _settle(self, until_s: float) -> list[Decision]:
         decisions = []
@@ -142,9 +147,8 @@ class Tracker:
     def _forget(self, clock_s: float) -> None:
         """Drop what no pending or coming frame can need."""
         clocks, first = self._timeline.clock_s, self._timeline.first
-        last_seen_s = np.array([clocks[track.last - first] for track in self._tracks])
-        waits_s = np.array([LINK_S if track.strong_sightings else TENTATIVE_S for track in self._tracks])
-        alive = clock_s - last_seen_s <= waits_s
+        waits_s = np.array([BRIEF_LINK_S + (LINK_S - BRIEF_LINK_S) * trust(track) for track in self._tracks])
+        alive = clock_s - self._last_seen_s() <= waits_s
         if not alive.all():
             self._resting += [track for track, keep in zip(self._tracks, alive, strict=True) if not keep and track.strong_sightings]
             self._tracks = [track for track, keep in zip(self._tracks, alive, strict=True) if keep]

@@ -1,0 +1,163 @@
+"""Motion, association, paths and covers, each alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anonymizer.tracking import LabelPolicy, TrackingPolicy
+from anonymizer.tracking.association import likeliness, pairs
+from anonymizer.tracking.camera import Timeline
+from anonymizer.tracking.covers import beyond_edges, centred, corners, grown_to_hold, padded
+from anonymizer.tracking.motion import Motion
+from anonymizer.tracking.tracks import AGE, SCORE, Track
+from anonymizer.types import Region
+
+# --- motion ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("steps_s", [[0.04] * 20, [0.02, 0.1, 0.04, 0.2] * 5], ids=["constant-rate", "variable-rate"])
+def test_filter_learns_a_constant_speed(steps_s: list[float]) -> None:
+    motion, time_s = Motion((1280, 720)), 0.0
+    motion.add(np.array([[100.0, 100.0, 30.0, 30.0]]))
+    for step_s in steps_s:
+        time_s += step_s
+        motion.predict(step_s)
+        motion.update(np.array([0]), np.array([[100 + 80 * time_s, 100 - 40 * time_s, 30.0, 30.0]]))
+    motion.predict(0.2)
+    np.testing.assert_allclose(motion.position[0, :2], [100 + 80 * (time_s + 0.2), 100 - 40 * (time_s + 0.2)], atol=2.0)
+
+
+def test_doubt_grows_while_an_object_is_not_seen() -> None:
+    motion = Motion((1280, 720))
+    motion.add(np.array([[100.0, 100.0, 30.0, 30.0]]))
+    doubts = []
+    for _ in range(10):
+        motion.predict(0.04)
+        doubts.append(motion.variance[0, 0])
+    assert doubts == sorted(doubts)
+    assert (motion.position[0, 2:] >= 1).all()
+
+
+def test_camera_carries_only_the_chosen_filters() -> None:
+    motion = Motion((1280, 720))
+    motion.add(np.array([[100.0, 100.0, 30.0, 30.0]] * 2))
+    motion.follow_camera(np.array([True, False]), 1.1, np.array([5.0, -5.0]))
+    np.testing.assert_allclose(motion.position, [[115, 105, 33, 33], [100, 100, 30, 30]])
+
+
+# --- association -----------------------------------------------------------------------------------------------
+
+FITS = [
+    pytest.param([100, 100, 20, 20], True, id="the-same-box"),
+    pytest.param([112, 100, 20, 20], True, id="half-a-box-away"),
+    pytest.param([600, 100, 20, 20], False, id="at-the-other-side-of-the-picture"),
+    pytest.param([100, 130, 70, 70], False, id="a-neighbour-three-times-as-large"),
+]
+
+
+@pytest.mark.parametrize(("box", "fits"), FITS)
+def test_what_fits_a_settled_track(box: list[float], fits: bool) -> None:
+    motion = Motion((1280, 720))
+    motion.add(np.array([[100.0, 100.0, 20.0, 20.0]]))
+    for _ in range(10):
+        motion.predict(0.04)
+        motion.update(np.array([0]), np.array([[100.0, 100.0, 20.0, 20.0]]))
+    motion.predict(0.04)
+    assert bool(likeliness(motion, np.array([0]), np.array([box], float))[0, 0] > 0) is fits
+
+
+def test_small_fast_object_fits_its_track_without_any_overlap() -> None:
+    motion = Motion((1280, 720))
+    motion.add(np.array([[100.0, 100.0, 8.0, 8.0]]))
+    motion.predict(0.04)
+    assert likeliness(motion, np.array([0]), np.array([[120.0, 100.0, 8.0, 8.0]]))[0, 0] > 0
+
+
+def test_pairs_are_best_first_and_ties_go_to_the_first() -> None:
+    rows, columns = pairs(np.array([[1.0, 0.9, 0.0], [1.2, 0.2, 0.0], [0.0, 0.2, 0.0]]))
+    assert list(zip(rows.tolist(), columns.tolist(), strict=True)) == [(1, 0), (0, 1)]
+    rows, columns = pairs(np.ones((2, 2)))
+    assert (rows.tolist(), columns.tolist()) == ([0, 1], [0, 1])
+    assert pairs(np.zeros((0, 3)))[0].size == 0
+
+
+# --- paths -----------------------------------------------------------------------------------------------------
+
+
+def test_gap_in_a_path_is_filled_along_the_camera() -> None:
+    timeline, track = Timeline(), Track(0, "face", 0, 0)
+    for number in range(11):
+        timeline.append(number / 10, 1.0, np.array([4.0, 0.0]), number - 1 if number else None)
+    track.see(0, np.array([100.0, 50.0, 20.0, 20.0]), 0.9, True, timeline)
+    track.see(10, np.array([140.0, 60.0, 30.0, 20.0]), 0.9, True, timeline)
+    rows = track.rows(0, 11)
+    np.testing.assert_allclose(rows[:, 0], 100 + 4.0 * np.arange(11))
+    np.testing.assert_allclose(rows[:, 1], 50 + np.arange(11))
+    np.testing.assert_allclose(rows[:, 2], 20 + np.arange(11))
+    assert (rows[1:10, SCORE] == 0).all()
+    assert rows[5, AGE] == pytest.approx(0.5)
+    track.drop_before(7)
+    assert track.first == 7
+    assert track.rows(7, 11)[0, 0] == pytest.approx(128)
+    track.drop_before(100)
+    assert (track.first, track.last) == (10, 10)
+
+
+# --- covers ----------------------------------------------------------------------------------------------------
+
+centres = st.tuples(st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 80), st.floats(1, 80))
+ANGLES = np.linspace(0, 2 * np.pi, 73)
+
+
+def rim(box: np.ndarray) -> np.ndarray:
+    """Points on the ellipse inscribed in a box cx, cy, w, h."""
+    return np.stack([box[0] + box[2] / 2 * np.cos(ANGLES), box[1] + box[3] / 2 * np.sin(ANGLES)], axis=1)
+
+
+def in_ellipse(points: np.ndarray, box: np.ndarray) -> bool:
+    return bool(((((points - box[:2]) / (box[2:] / 2)) ** 2).sum(axis=1) <= 1 + 1e-9).all())
+
+
+@given(centres, centres)
+def test_grown_cover_holds_the_inner_one_and_its_old_self(outer: tuple[float, ...], inner: tuple[float, ...]) -> None:
+    a, b = np.array([outer, outer]), np.array([inner, inner])
+    grown = grown_to_hold(a, b, np.array([True, False]))
+    assert in_ellipse(rim(b[0]), grown[0])
+    assert in_ellipse(rim(a[0]), grown[0])
+    (left, top, right, bottom), (other, box) = corners(grown[1:])[0], corners(np.stack([a[1], b[1]]))
+    assert left <= min(other[0], box[0]) + 1e-9
+    assert top <= min(other[1], box[1]) + 1e-9
+    assert right >= max(other[2], box[2]) - 1e-9
+    assert bottom >= max(other[3], box[3]) - 1e-9
+
+
+@given(st.floats(-10, 330), st.floats(-10, 190), st.floats(2, 150), st.floats(2, 150))
+def test_ellipse_continued_beyond_the_edge_holds_the_one_before(cx: float, cy: float, width: float, height: float) -> None:
+    box = np.array([[cx, cy, width, height]])
+    assert in_ellipse(rim(box[0]), beyond_edges(box, np.array([True]), (320, 180))[0])
+    np.testing.assert_array_equal(beyond_edges(box, np.array([False]), (320, 180)), box)
+
+
+def test_margins_are_a_share_and_pixels_on_every_side() -> None:
+    policies = [LabelPolicy(pad_share=0.1, pad_px=2), LabelPolicy(pad_share=0, pad_px=0)]
+    boxes = centred(np.array([[100, 100, 120, 140], [0, 0, 10, 10]]))
+    np.testing.assert_allclose(corners(padded(boxes, policies, 1.5)), [[95, 93, 125, 147], [0, 0, 10, 10]])
+
+
+WRONG = [
+    pytest.param(lambda: LabelPolicy(strong_score=0.2, weak_score=0.5), id="weak-above-strong"),
+    pytest.param(lambda: LabelPolicy(strong_score=1.2), id="a-score-above-1"),
+    pytest.param(lambda: LabelPolicy(pad_px=-1), id="a-negative-margin"),
+    pytest.param(lambda: TrackingPolicy(hold_s=-0.1), id="a-negative-time"),
+    pytest.param(lambda: TrackingPolicy(lookahead_s=float("nan")), id="a-time-that-is-no-number"),
+    pytest.param(lambda: TrackingPolicy(zones=((Region("zone", "box", (0, 0, 9, 9)), 2.0, 1.0),)), id="a-zone-that-ends-before-it-starts"),
+]
+
+
+@pytest.mark.parametrize("make", WRONG)
+def test_policy_refuses(make: object) -> None:
+    with pytest.raises(ValueError, match=r"score|margin|time|zone"):
+        make()  # type: ignore[operator]
