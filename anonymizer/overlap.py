@@ -24,6 +24,8 @@ def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
     handover: queue.Queue[object] = queue.Queue(maxsize=max(1, ahead))
     failure: list[BaseException] = []
     gave_up = threading.Event()
+    begun: list[bool] = []
+    beginning = threading.Lock()
 
     def put(item: object) -> bool:
         while not gave_up.is_set():
@@ -34,7 +36,16 @@ def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
                 continue
         return False
 
+    def close_items() -> None:
+        close = getattr(items, "close", None)
+        if close is not None:
+            close()
+
     def work() -> None:
+        with beginning:
+            if gave_up.is_set():
+                return
+            begun.append(True)
         try:
             for item in items:
                 if not put(item):
@@ -42,18 +53,21 @@ def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
         except BaseException as error:
             failure.append(error)
         finally:
-            close = getattr(items, "close", None)
-            if close is not None:
-                close()
+            close_items()
             put(_END)
 
     thread = threading.Thread(target=work, name="anonymizer-overlap", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while (item := handover.get()) is not _END:
             yield item  # type: ignore[misc]  # the queue holds what `items` yielded, and _END
         if failure:
             raise failure[0]
     finally:
-        gave_up.set()
-        thread.join()
+        # A signal may strike inside start(): a thread that has not begun by now never touches `items`, and is not waited for.
+        with beginning:
+            gave_up.set()
+        if begun:
+            thread.join()
+        else:
+            close_items()

@@ -60,3 +60,32 @@ def test_closing_early_closes_the_inner_chain_and_leaves_no_thread() -> None:
     chain.close()
     assert closed.is_set()
     assert not [t for t in threading.enumerate() if t.name == "anonymizer-overlap"]
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_signal_inside_the_thread_s_start_leaves_nothing_running(starts: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python handles signals between two of its steps, also between a thread's birth and the line after start()."""
+    real_start, threads, closed = threading.Thread.start, list[threading.Thread](), list[bool]()
+
+    def interrupted_start(thread: threading.Thread) -> None:
+        threads.append(thread)
+        if starts:
+            real_start(thread)
+        raise KeyboardInterrupt
+
+    def items() -> Iterator[int]:
+        try:
+            yield from range(100)
+        finally:
+            closed.append(True)
+
+    source = items()
+    next(source)
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    with pytest.raises(KeyboardInterrupt):
+        next(overlapped(source, 2))
+    assert closed == [True]
+    for thread in threads:
+        if starts:
+            thread.join(5)
+        assert not thread.is_alive()
