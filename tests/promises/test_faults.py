@@ -6,54 +6,20 @@ the secret are the same for all. docs/privacy.md shows the table with what was s
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from anonymizer import pipeline
-from anonymizer.config import load_config
-from anonymizer.equipment import Equipment
-from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, ModelError, SourceError, TargetError, UndecidedFrameError
+from anonymizer.errors import AnonymizerError, ConfigError, ModelError, SourceError, TargetError, UndecidedFrameError
 from anonymizer.types import Detections
-from tests.conftest import write_clip
-from tests.promises.secret import FRAMES, Oracle, leaks_in, readable_frames, secret_clip
+from tests.promises.cases import Case, assert_nothing_left, leaks, listing
+from tests.promises.secret import FRAMES, Oracle, readable_frames, secret_clip
 
 Trouble = Callable[[int, Detections], object]
 AT = 5  # the look at which a detector's trouble begins
-
-
-@dataclass
-class Case:
-    """One run to be broken: files, detector, settings."""
-
-    folder: Path
-    source: Path
-    target: Path
-    oracle: Oracle = field(default_factory=Oracle)
-    settings: dict[str, Any] = field(default_factory=dict)
-    wishes: dict[str, Any] = field(default_factory=dict)
-
-    def run(self) -> Any:
-        equipment = Equipment.of(load_config({"timeout_s": 2.0, **self.settings}).config, [self.oracle])
-        return pipeline.anonymize_video(self.source, self.target, equipment, **self.wishes)
-
-
-@pytest.fixture
-def case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setenv("TMPDIR", str(scratch))
-    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
-    folder = tmp_path / "work"
-    folder.mkdir()
-    return Case(folder, secret_clip(folder / "in.mp4"), folder / "out.mp4")
 
 
 def nan_box(look: int, found: Detections) -> Detections:
@@ -265,153 +231,3 @@ def test_impossible_output_publishes_nothing(case: Case, damage: Callable[[Case]
     assert caught.value.hint
     assert listing(case.folder) == before
     assert not leaks(case)
-
-
-def in_mid_run(action: Callable[[Case], object]) -> Callable[[Case], None]:
-    def arrange(case: Case) -> None:
-        def trouble(look: int, found: Detections) -> Detections:
-            if look == AT:
-                action(case)
-            return found
-
-        case.oracle = Oracle(trouble)
-
-    return arrange
-
-
-def takes_the_name(case: Case) -> None:
-    case.target.write_text("somebody else's")
-
-
-def test_file_that_takes_the_output_name_meanwhile_is_not_replaced(case: Case) -> None:
-    in_mid_run(takes_the_name)(case)
-    with pytest.raises(AnonymizerError):
-        case.run()
-    assert case.target.read_text() == "somebody else's"
-    assert listing(case.folder) == ["in.mp4", "out.mp4"]
-
-
-def test_output_folder_that_vanishes_is_an_error(case: Case) -> None:
-    case.target = case.folder / "there" / "out.mp4"
-    case.target.parent.mkdir()
-    in_mid_run(lambda case: shutil.rmtree(case.target.parent))(case)
-    with pytest.raises(TargetError):
-        case.run()
-    assert_nothing_left(case)
-
-
-def test_second_run_at_the_same_output_is_refused_and_the_first_ends_well(case: Case) -> None:
-    refused: list[BaseException] = []
-
-    def second(case: Case) -> None:
-        other = Case(case.folder, case.source, case.target)
-        try:
-            other.run()
-        except AnonymizerError as error:
-            refused.append(error)
-
-    in_mid_run(second)(case)
-    assert case.run().tally.written == FRAMES
-    assert isinstance(refused[0], TargetError)
-    assert readable_frames(case.target) == 0
-
-
-def test_cancelled_run_publishes_nothing(case: Case) -> None:
-    cancel = threading.Event()
-    in_mid_run(lambda case: cancel.set())(case)
-    case.wishes = {"cancel": cancel}
-    with pytest.raises(CancelledError):
-        case.run()
-    assert_nothing_left(case)
-
-
-def test_caller_that_fails_in_its_progress_ends_the_run(case: Case) -> None:
-    def progress(now: object) -> None:
-        raise ZeroDivisionError
-
-    case.wishes = {"progress": progress}
-    with pytest.raises(ZeroDivisionError):
-        case.run()
-    assert_nothing_left(case)
-
-
-BROKEN_STEPS = [
-    pytest.param("seal_frame", id="seal-raises"),
-    pytest.param("picture_of", id="scaling-raises"),
-    pytest.param("glimpse_of", id="glimpse-raises"),
-    pytest.param("count_packets", id="re-opening-raises"),
-]
-
-
-@pytest.mark.parametrize("step", BROKEN_STEPS)
-def test_bug_in_a_step_publishes_nothing(case: Case, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
-    def broken(*args: object, **kwargs: object) -> None:
-        raise RuntimeError(f"{step} is broken")
-
-    monkeypatch.setattr(pipeline, step, broken)
-    with pytest.raises(RuntimeError, match="is broken"):
-        case.run()
-    assert_nothing_left(case)
-
-
-def test_file_that_lost_a_packet_is_not_published(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "count_packets", lambda path: FRAMES - 1)
-    with pytest.raises(TargetError, match="the finished file holds 23"):
-        case.run()
-    assert_nothing_left(case)
-
-
-def test_plan_for_another_file_is_refused(case: Case) -> None:
-    plan = case.folder / "plan.jsonl"
-    other = write_clip(case.folder / "other.mp4")
-    pipeline.detect_video(other, Equipment.of(load_config({}).config, [Oracle()]), plan=plan)
-    case.wishes = {"plan": plan}
-    with pytest.raises(ConfigError, match="another file"):
-        case.run()
-    assert not case.target.exists()
-
-
-@pytest.mark.parametrize("lines_lost", [1, 2, 10])
-def test_cut_plan_is_refused(case: Case, lines_lost: int) -> None:
-    plan = case.folder / "plan.jsonl"
-    pipeline.detect_video(case.source, Equipment.of(load_config({}).config, [Oracle()]), plan=plan)
-    plan.write_text("".join(plan.read_text().splitlines(keepends=True)[:-lines_lost]))
-    case.wishes = {"plan": plan}
-    with pytest.raises(ConfigError, match="cut"):
-        case.run()
-    assert not case.target.exists()
-
-
-def test_plan_of_a_span_cannot_seal_the_whole(case: Case) -> None:
-    plan = case.folder / "plan.jsonl"
-    pipeline.detect_video(case.source, Equipment.of(load_config({"span": "0-0.4"}).config, [Oracle()]), plan=plan)
-    case.wishes = {"plan": plan}
-    with pytest.raises(UndecidedFrameError):
-        case.run()
-    assert not case.target.exists()
-
-
-def test_run_without_faults_is_published_sealed_and_whole(case: Case) -> None:
-    """The matrix proves nothing if its scanner is blind or its oracle does not see."""
-    assert readable_frames(case.source) == FRAMES
-    report = case.run()
-    assert (report.tally.read, report.tally.decided, report.tally.sealed, report.tally.written) == (FRAMES,) * 4
-    assert readable_frames(case.target) == 0
-    assert listing(case.folder) == ["in.mp4", "out.mp4"]
-
-
-def listing(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
-
-
-def leaks(case: Case) -> dict[str, str]:
-    return leaks_in([case.folder.parent], [case.source])
-
-
-def assert_nothing_left(case: Case, *, source_may_be_gone: bool = False) -> None:
-    """No output, no staging file, no scratch; only the input."""
-    expected = [case.source.name] if case.source.exists() or not source_may_be_gone else []
-    assert listing(case.folder) == expected
-    assert listing(case.folder.parent / "scratch") == []
-    assert not leaks(case)
-    assert not [thread.name for thread in threading.enumerate() if thread.name == "anonymizer-overlap"]
