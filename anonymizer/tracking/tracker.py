@@ -100,7 +100,12 @@ class Tracker:
                 if frame.shot in step.undone:
                     self._pending[at] = PendingFrame(frame.number, frame.frame_index, frame.clock_s, frame.time_s, step.shot, frame.strong, frame.damaged)
         if self._tracks:
-            self._motion.follow_camera(np.array([track.shot == step.shot for track in self._tracks]), scale, shift)
+            # The step tells the motion since a key frame; the filters already stand at the last one (or, after a
+            # flash, where the flash found them).
+            before = step.since if step.undone and step.since is not None else self._timeline.end - 2
+            scales, shifts = self._timeline.carried_to(self._timeline.end - 1)
+            at = max(0, before - self._timeline.first)
+            self._motion.follow_camera(np.array([track.shot == step.shot for track in self._tracks]), float(scales[at]), shifts[at])
             self._motion.predict(step_s)
 
     def _associate(self, number: int, shot: int, detections: Detections) -> Detections:

@@ -189,9 +189,16 @@ def pan(shift_cells: float) -> list[NDArray[np.uint8]]:
 
 def test_hold_follows_the_camera() -> None:
     """A pan of 2 px a frame: the object stands still in the scene and is seen in the first frames only."""
-    truth = [at(250 - 2.0 * index, 90, 16) for index in range(20)]
-    decisions = run([[found] if index < 4 else [] for index, found in enumerate(truth)], glimpses=pan(2.0 / 5.0))
+    truth = [at(250 - 2.0 * index, 90, 16) for index in range(28)]
+    decisions = run([[found] if index < 8 else [] for index, found in enumerate(truth)], glimpses=pan(2.0 / 5.0))
     assert [index for index, (box, _) in enumerate(truth) if not covers(decisions[index], box)] == []
+
+
+@pytest.mark.parametrize("speed_px", [0.0, 2.0, -2.0], ids=["followed-by-the-camera", "still-in-the-scene", "against-the-camera"])
+def test_one_object_is_one_track_whatever_the_camera_does(speed_px: float) -> None:
+    found = [[at(160 - speed_px * (index - 20), 90, 10)] if index % 3 else [] for index in range(40)]
+    decisions = run(found, glimpses=pan(2.0 / 5.0))
+    assert {region.track_id for decision in decisions for region in decision.regions} == {0}
 
 
 # --- cuts ------------------------------------------------------------------------------------------------------
