@@ -18,6 +18,10 @@ _X265 = {"preset": "superfast", "crf": "18"}
 _MPEG_QSCALE = {"flags": "+qscale", "global_quality": str(2 * 118)}  # -q:v 2; FF_QP2LAMBDA is 118
 
 
+X26_ENCODERS = ("libx264", "libx264rgb", "libx265")
+X26_PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+
+
 @dataclass(frozen=True, slots=True)
 class Encoder:
     """One of FFmpeg's encoders as this project uses it."""
@@ -89,6 +93,11 @@ _STAND_INS: dict[str, tuple[str, ...]] = {
 def encoder_named(name: str) -> Encoder:
     """The encoder of that name, with our defaults where we have any."""
     return _ENCODERS.get(name, Encoder(name))
+
+
+def largest_crf(name: str) -> int:
+    """The end of an encoder's scale of quality factors."""
+    return 51 if name in X26_ENCODERS else 63
 
 
 def exists(name: str) -> bool:

@@ -9,37 +9,39 @@ from typing import Any
 import av
 from av.packet import Packet
 
-# What decoders of FFmpeg 8.1 log, at ERROR, when they go on with a picture that is not the one that was sent.
-_GUESSING = re.compile(
-    r"conceal|error while decoding|reference picture missing|missing reference|could not find ref|frame num gap|"
-    r"decode_slice_header error|no frame!|damaged|invalid level prefix|block unavailable|corrupt|overread|"
-    r"error decoding|cabac_decode|failed to decode|slice mismatch|invalid mb|mb_type|invalid cbp|truncated|"
-    r"requested reference|not all references|error at mb|out of range intra|marker",
+# FFmpeg 8.1 logs at ERROR whatever it conceals or skips. These lines are about what lies beside the picture, or are
+# logged for streams that are whole (H.264 after an edit, HEVC parameter sets of layers that are not decoded).
+_HARMLESS = re.compile(
+    r"\bSEI\b|APP fields|extradata|VPS \d+ does not exist|exif|\bICC\b|closed caption|\bmmco\b|number of reference frames|"
+    r"side data|metadata|timecode|skip(ping)? samples|at [0-9.]+ seconds",
     re.IGNORECASE,
 )
 # Decoders that set the key flag on every frame that can be decoded alone.
 _FRAME_FLAGS = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 # Those that do not always; but their containers mark the packets. Of other codecs nothing is known at the start.
 _PACKET_FLAGS = {"vp8", "vp9", "av1"}
+_MOST_DELAY = 64  # Packets a decoder holds back, threads included; assumed where a frame cannot be traced to its packet.
+_NEVER = -(1 << 63)
 _REMEMBERED = 512  # Packets: more than any decoder holds back.
 
 
 class DamageWatch:
     """Follows one decoder through one stream."""
 
-    def __init__(self, codec: str, decoder: str) -> None:
-        self._names = {codec, decoder}
+    def __init__(self, codec: str, decoder: str, demuxer: str) -> None:
+        self._names = {codec, decoder, demuxer}
         self._codec = codec
         self._sent = 0
-        self._packets: OrderedDict[int, tuple[int, bool]] = OrderedDict()  # pts -> serial, marked as key
+        self._packets: OrderedDict[int, tuple[int, bool]] = OrderedDict()  # pts (or dts) -> serial, marked as key
         # Damaged since this packet; a key frame sent later ends it. Before the first key frame nothing is whole.
         self._since: int | None = 0 if codec in _FRAME_FLAGS | _PACKET_FLAGS else None
 
     def sent(self, packet: Packet[Any]) -> None:
         """A packet goes to the decoder."""
         self._sent += 1
-        if packet.pts is not None:
-            self._packets[packet.pts] = (self._sent, packet.is_keyframe)
+        stamp = packet.pts if packet.pts is not None else packet.dts
+        if stamp is not None:
+            self._packets[stamp] = (self._sent, packet.is_keyframe)
             if len(self._packets) > _REMEMBERED:
                 self._packets.popitem(last=False)
         if packet.is_corrupt:
@@ -50,8 +52,8 @@ class DamageWatch:
         self._since = self._sent
 
     def heard(self, lines: list[tuple[str, str]]) -> None:
-        """Lines of the log: those of this decoder that speak of guessing mark damage."""
-        if any(who in self._names and _GUESSING.search(what) for who, what in lines):
+        """Error lines of the log: those of this decoder and its demuxer mark damage."""
+        if any(who in self._names and not _HARMLESS.search(what) for who, what in lines):
             self.mark()
 
     def is_damaged(self, frame: av.VideoFrame) -> bool:
@@ -62,9 +64,14 @@ class DamageWatch:
         if self._since is None:
             return False
         # A key frame that was already inside the decoder when the damage came was sent before it, and ends nothing.
-        serial, marked = self._packets.get(frame.pts, (self._sent, False)) if frame.pts is not None else (self._sent, False)
+        serial, marked = self._packets.get(self._stamp(frame), (self._sent - _MOST_DELAY, False))
         is_key = frame.key_frame or (marked and self._codec not in _FRAME_FLAGS)
         if is_key and serial > self._since:
             self._since = None
             return False
         return True
+
+    @staticmethod
+    def _stamp(frame: av.VideoFrame) -> int:
+        stamp = frame.pts if frame.pts is not None else frame.dts
+        return _NEVER if stamp is None else stamp

@@ -78,6 +78,10 @@ def plan_encoding(info: MediaInfo, target: Path, choice: EncodingChoice | None =
             if error is None:
                 notes = (*_notes(info, container, candidate), *output.notes)
                 return Encoding(container.muxer, candidate.encoder.name, candidate.pixel_format, options, notes, container, output, target.name)
+            if (choice.options or choice.preset or choice.crf is not None) and trial_error(
+                _output(info, container, candidate, _options(candidate.encoder, EncodingChoice(), info, candidate.pixel_format))
+            ) is None:
+                raise ConfigError(f"{candidate.name} does not take these options: {error}", hint="see them with: ffmpeg -h encoder=" + candidate.name)
             reason = reason or f"{candidate.encoder.name} in {target.suffix}: {error}"
     finally:
         ear.close()
@@ -89,7 +93,7 @@ def _named(info: MediaInfo, name: str) -> list[_Candidate]:
     if name == "copy":
         raise ConfigError("-c:v copy: a copied stream would show what must be covered", hint="leave it out, or use -c:v ffv1 for a lossless output")
     if not codecs.exists(name) and not codecs.family(name):
-        raise ConfigError(f"-c:v {name}: this FFmpeg has no such encoder", hint="see the list with: anonymizer doctor --encoders")
+        raise ConfigError(f"-c:v {name}: this FFmpeg has no such encoder", hint="use libx264, libx265, libvpx-vp9, libsvtav1, mjpeg, prores_ks or ffv1")
     return _formats_of(codecs.resolved(name), info.pixel_format, also_lossy=True)
 
 
@@ -156,10 +160,16 @@ def _options(encoder: Encoder, choice: EncodingChoice, info: MediaInfo, pixel: s
     if choice.crf is not None:
         if "crf" not in known:
             raise ConfigError(f"--crf: {encoder.name} has no constant rate factor", hint="say its quality with an option of its own, or use -c:v libx264")
+        if not 0 <= choice.crf <= codecs.largest_crf(encoder.name):
+            raise ConfigError(
+                f"--crf {choice.crf:g}: {encoder.name} counts from 0 to {codecs.largest_crf(encoder.name)}", hint="18 looks like the source, more is smaller"
+            )
         options["crf"] = f"{choice.crf:g}"
     if choice.preset is not None:
         if "preset" not in known:
             raise ConfigError(f"--encoder-preset: {encoder.name} has no presets", hint="leave it out, or use -c:v libx264")
+        if encoder.name in codecs.X26_ENCODERS and choice.preset not in codecs.X26_PRESETS:
+            raise ConfigError(f"--encoder-preset {choice.preset}: {encoder.name} has no such preset", hint="choose one of " + " ".join(codecs.X26_PRESETS))
         options["preset"] = choice.preset
     if encoder.params_key and encoder.params_key in raw and encoder.params_key in options:
         raw[encoder.params_key] = f"{options[encoder.params_key]}:{raw[encoder.params_key]}"

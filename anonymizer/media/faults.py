@@ -7,7 +7,9 @@ listens: the last line explains an error, and lines of a decoder tell of damage 
 from __future__ import annotations
 
 import errno
+import gc
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,25 +24,38 @@ from anonymizer.errors import AnonymizerError, SourceError, TargetError
 _KEPT_LINES = 500  # More than any decoder logs between two frames; a bound, so that hours of damage stay small.
 
 
+# Sleeping gives the interpreter lock away; a log line needs it for microseconds.
+_LEAVING_STEPS, _LEAVING_STEP_S = 5, 0.01
+
+
 class Ear:
     """Hears FFmpeg's error lines from the moment it is made until it is closed."""
 
     _lock = threading.Lock()
+    _level_lock = threading.Lock()
     _open_ears = 0
     _capture: av.logging.Capture | None = None
     _raw: list[tuple[int, str, str]]
     _lines: ClassVar[deque[tuple[int, str, str]]] = deque(maxlen=_KEPT_LINES)  # serial, who, what
     _serial = 0
     _level_before: int | None = None
+    _hushed = False
 
     def __init__(self) -> None:
+        if Ear._hushed:
+            gc.collect()  # What was left at work when the hush began ends here, still unheard.
         with Ear._lock:
             if Ear._open_ears == 0:
-                Ear._level_before = av.logging.get_level()
+                Ear._level_before = None if Ear._hushed else av.logging.get_level()
+            if Ear._open_ears == 0 or Ear._hushed:
+                Ear._hushed = False
                 # Errors only: a codec's worker thread needs the interpreter lock to log, and rarely should.
                 av.logging.set_level(av.logging.ERROR)
                 # The same words about the next frame are news.
                 av.logging.set_skip_repeated(False)
+            if Ear._open_ears == 0:
+                Ear._lines.clear()  # What an earlier run met explains nothing in this one.
+            if Ear._capture is None:
                 Ear._capture = av.logging.Capture(local=False)
                 Ear._raw = Ear._capture.__enter__()
             Ear._open_ears += 1
@@ -68,6 +83,19 @@ class Ear:
                 av.logging.set_level(Ear._level_before)
 
 
+def hush() -> None:
+    """Let FFmpeg say nothing until the next ear opens: a codec that is still at work can be freed after this.
+
+    A codec's thread that logs waits for the interpreter lock, and who frees that codec holds the lock and waits for
+    the thread: both for ever. So logging stops first, and whoever is in the middle of it is given time to leave.
+    """
+    with Ear._lock:
+        Ear._hushed = True
+        av.logging.set_level(None)
+    for _ in range(_LEAVING_STEPS):
+        time.sleep(_LEAVING_STEP_S)
+
+
 def _drain() -> None:
     if Ear._capture is None:
         return
@@ -77,6 +105,19 @@ def _drain() -> None:
         if what.strip():
             Ear._lines.append((Ear._serial, who, what.strip()))
     del Ear._raw[:count]
+
+
+@contextmanager
+def listening(level: int) -> Iterator[list[tuple[int, str, str]]]:
+    """All that FFmpeg logs in this thread, down to a level: (level, who, what)."""
+    with Ear._level_lock:
+        before = av.logging.get_level()
+        av.logging.set_level(level)
+        try:
+            with av.logging.Capture(local=True) as logs:
+                yield logs
+        finally:
+            av.logging.set_level(before)
 
 
 def last_line() -> str | None:
@@ -116,7 +157,7 @@ def _reason(error: BaseException) -> str:
     """FFmpeg's own words: its last log line where there is one, lower case, no full stop."""
     words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     log = getattr(error, "log", None)
-    line = (log[2] if isinstance(log, tuple) and len(log) == 3 else None) or last_line()
+    line = (log[2] if isinstance(log, tuple) and len(log) == 3 else None) or (last_line() if isinstance(error, av.FFmpegError) else None)
     words = words.strip().rstrip(".")
     reason = words[:1].lower() + words[1:]
     return f"{reason} ({line.strip().rstrip('.')})" if line else reason

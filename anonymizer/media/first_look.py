@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import struct
-import threading
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -13,10 +12,10 @@ import av
 import av.filter
 import av.logging
 
+from anonymizer.media.faults import listening
 from anonymizer.media.orientation import parse_display_matrix
 
 _SHOWN = re.compile(r"cl:(?P<chroma>\w+) .*? i:(?P<fields>[PTB]) ")
-_log_level = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +77,19 @@ def _mastering(data: bytes) -> tuple[Fraction, ...] | None:
 
 def _shown(frame: av.VideoFrame) -> tuple[str | None, str | None]:
     """Chroma location and field order of a frame, as the `showinfo` filter logs them."""
-    with _log_level:
-        level = av.logging.get_level()
-        av.logging.set_level(av.logging.INFO)
-        try:
-            with av.logging.Capture(local=True) as logs:
-                graph = av.filter.Graph()
-                source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
-                show = graph.add("showinfo", "checksum=0")
-                sink = graph.add("buffersink")
-                source.link_to(show)
-                show.link_to(sink)
-                graph.configure()
-                source.push(frame)
-                sink.pull()
-        except (av.FFmpegError, ValueError):
-            return None, None
-        finally:
-            av.logging.set_level(level)
+    try:
+        with listening(av.logging.INFO) as logs:
+            graph = av.filter.Graph()
+            source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=Fraction(1, 1000))
+            show = graph.add("showinfo", "checksum=0")
+            sink = graph.add("buffersink")
+            source.link_to(show)
+            show.link_to(sink)
+            graph.configure()
+            source.push(frame)
+            sink.pull()
+    except (av.FFmpegError, ValueError):
+        return None, None
     for _, _, line in logs:
         if found := _SHOWN.search(line):
             return found["chroma"], found["fields"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,7 +15,8 @@ from av.video.stream import VideoStream
 
 from anonymizer.media.codecs import Encoder, codec_written_by
 from anonymizer.media.containers import Container
-from anonymizer.media.faults import last_line
+from anonymizer.media.faults import last_line, listening
+from anonymizer.media.files import OutputFile
 from anonymizer.media.orientation import display_matrix
 from anonymizer.types import Color
 
@@ -23,6 +25,8 @@ _FORMAT_BITEXACT = 0x400  # libavformat/avformat.h: AVFMT_FLAG_BITEXACT
 _CODEC_BITEXACT = 1 << 23  # libavcodec/avcodec.h: AV_CODEC_FLAG_BITEXACT
 _FIELD_ORDER = {True: 2, False: 3}  # libavcodec/defs.h: AV_FIELD_TT, AV_FIELD_BB
 _BIT_RATE_TOLERANCE = 4_000_000  # FFmpeg's default; PyAV's own is too small for its rate control
+# What x264, x265 and SVT-AV1 say of a library option they do not know: they go on without it.
+_MISUNDERSTOOD = re.compile(r"(error parsing|unknown|invalid|bad) .*option|bad value for|invalid value for", re.IGNORECASE)
 # Neither says how a picture is turned; both carry H.264 with its parameter sets inside, where a filter can add it.
 _IN_STREAM = ("mpegts", "avi")
 # ISO/IEC 13818-2, table 6-4: the frame rates an MPEG-1 or MPEG-2 header can say.
@@ -78,7 +82,7 @@ class Output:
         return tuple(notes)
 
 
-def open_output(file: BinaryIO, output: Output) -> tuple[OutputContainer, VideoStream]:
+def open_output(file: BinaryIO | OutputFile, output: Output) -> tuple[OutputContainer, VideoStream]:
     """A container on an open file, with its video stream; nothing is written before the first packet."""
     muxer_options = dict(output.container.options)
     if output.container.muxer in ("mp4", "mov", "3gp", "3g2"):
@@ -125,16 +129,20 @@ def open_output(file: BinaryIO, output: Output) -> tuple[OutputContainer, VideoS
 def trial_error(output: Output) -> str | None:
     """Open encoder and header once, into memory; what is wrong in FFmpeg's words, or None."""
     file = io.BytesIO()
+    logs: list[tuple[int, str, str]] = []
     try:
         container, stream = open_output(file, output)
-        stream.codec_context.open(strict=False)
+        with listening(av.logging.WARNING) as logs:
+            stream.codec_context.open(strict=False)
+        if misunderstood := next((line for _, _, line in logs if _MISUNDERSTOOD.search(line)), None):
+            return misunderstood.strip().rstrip(".")
         left = [name for name in stream.codec_context.options if name in output.options]
         if left:
             return f"option {left[0]} was not understood"
         container.start_encoding()
     except (av.FFmpegError, ValueError, OSError, RuntimeError) as error:
         words = getattr(error, "strerror", None) or str(error)
-        line = last_line()
+        line = next((what.strip() for level, _, what in reversed(logs) if level <= av.logging.ERROR), last_line())
         return f"{words} ({line})" if line and not isinstance(error, ValueError) else words
     finally:
         file.close()  # A container whose file is closed writes no trailer.

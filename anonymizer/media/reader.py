@@ -166,7 +166,7 @@ class VideoReader:
     def _decode_all(self, *, single: bool = False) -> Iterator[tuple[av.VideoFrame, bool]]:
         assert self._decoder is not None
         assert self._ear is not None
-        watch = DamageWatch(self.info.codec, self._decoder.name)
+        watch = DamageWatch(self.info.codec, self._decoder.name, self.info.container)
         self._ear.lines()  # What was logged before this is not about these frames.
         for packet in self._packets():
             if self._first_dts is None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import Any, Self
 
 import av
 import av.filter
@@ -19,7 +19,8 @@ from av.video.stream import VideoStream
 
 from anonymizer.media.carrying import CarryPolicy, SideStreams
 from anonymizer.media.encoding import Encoding
-from anonymizer.media.faults import Ear, as_target_error
+from anonymizer.media.faults import Ear, as_target_error, hush
+from anonymizer.media.files import OutputFile
 from anonymizer.media.muxing import open_output
 from anonymizer.media.orientation import sei_filter
 from anonymizer.media.planes import frame_of
@@ -59,7 +60,7 @@ class VideoWriter:
         self._clock = OutputClock(info.time_base, encoding.output.time_base)
         self._from_zero = span_s is not None or bool(info.extra.get("live"))
         self._side = SideStreams(info, encoding, carry or CarryPolicy(), span_s)
-        self._file: BinaryIO | None = None
+        self._file: OutputFile | None = None
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._ear: Ear | None = None
@@ -79,7 +80,7 @@ class VideoWriter:
         self._ear = Ear()
         try:
             with as_target_error(self._name):
-                self._file = self._staging.open("wb")
+                self._file = OutputFile(self._staging)
                 output = self._encoding.output
                 if self._from_zero and self._encoding.container.dts_from_zero:
                     output = replace(output, in_order=True)
@@ -98,6 +99,7 @@ class VideoWriter:
         if type(sealed) is not SealedFrame:
             raise TypeError(f"only sealed frames are written, not {type(sealed).__name__}")
         assert self._stream is not None
+        assert self._file is not None
         frame = sealed.frame
         output = self._encoding.output
         if frame.pixel_format != output.pixel_format or frame.size_wh != output.size_wh:
@@ -115,6 +117,7 @@ class VideoWriter:
         self._sent += 1
         with as_target_error(self._name):
             self._mux(self._turned(self._stream.encode(picture)))
+            self._file.check()
 
     def finish(self) -> None:
         """Write what is still inside the encoder, the rest of the sound, and the index: only now is the file whole."""
@@ -129,6 +132,7 @@ class VideoWriter:
             self._container.close()
             self._container = self._stream = None
             self._file.close()
+            self._file.check()
             self._file = None
         if self._clock.moved:
             step_s = self._encoding.output.time_base
@@ -235,10 +239,10 @@ class VideoWriter:
         """Let go of everything; an unfinished file stays unfinished."""
         if self._file is not None:
             # A container whose file is closed writes no trailer: what is left behind does not play.
-            with contextlib.suppress(OSError):
-                self._file.close()
+            self._file.close()
             self._file = None
         if self._container is not None:
+            hush()
             with contextlib.suppress(av.FFmpegError, OSError, ValueError):
                 self._container.close()
             self._container = self._stream = None

@@ -1,0 +1,53 @@
+"""The file an output goes to, as FFmpeg's muxers see it: it fails once, and everyone hears of it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+
+class OutputFile:
+    """A file open for writing; `failure` is the first error it met.
+
+    PyAV prints a second error of the same file to the terminal, and muxers go on for a while after the first. So
+    from the first one on every write seems to work, and the writer asks for `failure` before it believes anything.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self.name = path.name
+        self.failure: OSError | None = None
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def write(self, data: bytes) -> int:
+        if self.failure is None:
+            try:
+                self._file.write(data)
+            except OSError as error:
+                self.failure = error
+        return len(data)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        try:
+            return self._file.seek(offset, whence)
+        except OSError as error:
+            self.failure = self.failure or error
+            return offset
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Close for good; an error in here is kept, too."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self.failure = self.failure or error
+
+    def check(self) -> None:
+        """Raise the first error that was met."""
+        if self.failure is not None:
+            raise self.failure
