@@ -24,7 +24,7 @@ TREND_LASTS_S = 0.4  # and believed for so long: an extrapolation slows down to 
 TREND_RIDGE_S2 = 0.002  # what holds a speed read off one or two sightings back
 UNSEEN_WEIGHT = 0.3  # of an interpolated row against a sighting
 GROWTH_PER_S = 0.3  # of the size, with the time since the nearest sighting
-FULL_TRUST_SIGHTINGS = 8  # strong ones; with fewer, back-fill and hold reach less far: false finds are short
+FULL_TRUST_SIGHTINGS = 4  # strong ones; with fewer, back-fill and hold reach less far: false finds are short
 EDGE_SIZES = 0.75  # a box whose centre comes this near the frame's edge is leaving; farther in, it vanished
 _WINDOW_FRAMES = 24  # to either side, whatever the frame rate
 

@@ -49,7 +49,7 @@ class TrackingPolicy:
     lookahead_s: float = 1.0  # decisions wait so long for what comes next (architecture: files 1.0, live 0.4)
     labels: Mapping[str, LabelPolicy] = field(default_factory=lambda: DEFAULT_LABELS)
     other: LabelPolicy = LabelPolicy()  # every label that `labels` does not name
-    backfill_s: float = 0.5  # cover before the first sighting; never more than the look-ahead
+    backfill_s: float = 1.0  # cover before the first sighting; never more than the look-ahead
     hold_s: float = 0.4  # cover after the last sighting of an object that reached the frame's edge
     vanished_hold_s: float = 0.8  # and of one that vanished in the middle of the picture
     hysteresis_s: float = 0.2  # a cover is never smaller than its neighbours so far to either side

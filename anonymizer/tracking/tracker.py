@@ -144,9 +144,11 @@ class Tracker:
         return self._timeline.clock_s[np.array([track.last for track in self._tracks], np.intp) - self._timeline.first]
 
     def _settle(self, until_s: float) -> list[Decision]:
-        decisions = []
+        decisions: list[Decision] = []
+        # By age, so that a frame's regions stand in the same order whatever came after it.
+        tracks = sorted((*self._tracks, *self._resting), key=lambda track: track.track_id)
         while self._pending and self._pending[0].clock_s <= until_s + 1e-9:
-            decisions.append(self._lookahead.decide(self._pending.popleft(), (*self._tracks, *self._resting), self._timeline))
+            decisions.append(self._lookahead.decide(self._pending.popleft(), tracks, self._timeline))
         return decisions
 
     def _forget(self, clock_s: float) -> None:
