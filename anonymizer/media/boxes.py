@@ -44,12 +44,29 @@ def telling_boxes(path: Path) -> tuple[Carrier, ...]:
         with path.open("rb") as file:
             end = file.seek(0, 2)
             for trail, size in _walk(file, 0, end, (), [0]):
-                if trail[-1].startswith("free"):
+                if trail[-1] in ("free", "stsd"):
                     continue
                 found["/".join(trail), _meaning(trail[-1])] = size
     except (OSError, struct.error):
         return ()
     return tuple(Carrier("box", name, f"{meaning}, {size} bytes") for (name, meaning), size in found.items())
+
+
+def is_encrypted(path: Path) -> bool:
+    """Whether a video track's sample entry is `encv`: its pictures are there, and nobody without the key can see them."""
+    try:
+        with path.open("rb") as file:
+            for trail, _ in _walk(file, 0, file.seek(0, 2), (), [0]):
+                if trail[-1] == "stsd":
+                    # Version and flags, the number of entries, the first one's size: then its name.
+                    return_here = file.tell()
+                    entry = file.read(16)[12:]
+                    file.seek(return_here)
+                    if entry == b"encv":
+                        return True
+    except (OSError, struct.error):
+        pass
+    return False
 
 
 def _meaning(name: str) -> str:
@@ -76,8 +93,8 @@ def _walk(file: BinaryIO, start: int, end: int, trail: tuple[str, ...], seen: li
         if kind == b"uuid":
             name = f"uuid {file.read(16).hex()}"
         here = (*trail, name)
-        if kind in _TELLING:
+        if kind in _TELLING or kind == b"stsd":
             yield here, size
-        if kind in _PARENTS and len(here) < 6:
+        if kind in _PARENTS and len(here) < 7:
             yield from _walk(file, position + header, position + size, here, seen)
         position += size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import av
@@ -11,6 +12,10 @@ from av.video.stream import VideoStream
 
 # FFmpeg's own VP8 and VP9 decoders ignore the second picture in which WebM keeps transparency.
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+
+
+# Each decodes a frame ahead: more would keep more frames in memory, and notice damage a frame earlier each.
+_MOST_THREADS = 4
 
 
 class Decoder:
@@ -25,7 +30,7 @@ class Decoder:
             alpha.extradata = context.extradata
             context = alpha
         self.context: VideoCodecContext = context
-        context.thread_count = threads
+        context.thread_count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
         context.thread_type = "AUTO" if threads != 1 else "NONE"
 
     @property

@@ -12,12 +12,13 @@ from av.video.stream import VideoStream
 
 from anonymizer.errors import SourceError
 from anonymizer.geometry import Geometry
+from anonymizer.media.boxes import is_encrypted
 from anonymizer.media.carriers import codec_of, find_carriers, is_thumbnail
 from anonymizer.media.decoding import Decoder
 from anonymizer.media.faults import Ear, source_error
 from anonymizer.media.first_look import FirstLook, first_look
 from anonymizer.media.orientation import orientation_of
-from anonymizer.media.sources import open_source, webcam_device
+from anonymizer.media.sources import Stamp, open_source, stamp_of, webcam_device
 from anonymizer.types import Color, MediaInfo
 
 _TOP_FIRST = (2, 5)  # libavcodec/defs.h: AV_FIELD_TT and AV_FIELD_BT show the top field first
@@ -28,12 +29,13 @@ _FASTEST = 1000  # frames/s; above it a rate is a time base in disguise
 
 def probe(path: Path | str) -> MediaInfo:
     """Look into a file, decoding one frame; SourceError for everything that cannot be read."""
+    stamp = stamp_of(Path(path))
     ear = Ear()
     try:
         container = open_source(path)
         try:
             stream = best_video_stream(container, path)
-            return _described(container, stream, path)
+            return _described(container, stream, path, stamp)
         finally:
             container.close()
     finally:
@@ -43,6 +45,8 @@ def probe(path: Path | str) -> MediaInfo:
 def best_video_stream(container: InputContainer, path: Path | str) -> VideoStream:
     """The default, largest stream that is a video and not a picture of one; the lower index where all is equal."""
     name = Path(path).name
+    if "mp4" in container.format.name and Path(path).is_file() and is_encrypted(Path(path)):
+        raise _encrypted(name)
     videos = [stream for stream in container.streams.video if not is_thumbnail(stream)]
     if not videos:
         held = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
@@ -53,7 +57,7 @@ def best_video_stream(container: InputContainer, path: Path | str) -> VideoStrea
     return max(decodable, key=lambda stream: (bool(stream.disposition & 1), stream.width * stream.height, -stream.index))
 
 
-def _described(container: InputContainer, stream: VideoStream, path: Path | str) -> MediaInfo:
+def _described(container: InputContainer, stream: VideoStream, path: Path | str, stamp: Stamp | None) -> MediaInfo:
     look = _first_frame(container, stream, path)
     context = stream.codec_context
     tag = _tag(stream)
@@ -71,6 +75,7 @@ def _described(container: InputContainer, stream: VideoStream, path: Path | str)
         "has_alpha": _has_alpha(stream),
         "live": webcam_device(path) is not None,
         "first_s": look.time_s,
+        "stamp": stamp,
     }
     return MediaInfo(
         path=Path(path),
@@ -95,7 +100,7 @@ def _first_frame(container: InputContainer, stream: VideoStream, path: Path | st
     name = Path(path).name
     if stream.width * stream.height > _MOST_PIXELS:
         raise SourceError(f"{name}: claims pictures of {stream.width} x {stream.height} pixels", hint="its header is broken")
-    if _tag(stream) in ("encv", "drmi"):
+    if _tag(stream) in ("encv", "drmi") or "enc_key_id" in stream.metadata:
         raise _encrypted(name)
     decoder = Decoder(stream, threads=1)
     failure: BaseException | None = None

@@ -24,6 +24,7 @@ from anonymizer.types import Color, Frame, MediaInfo
 OnDamage = Literal["cover", "stop"]
 _SHORT_BY_S = 0.5  # Less is rounding, or sound that goes on after the picture.
 _PREDICTED: Mapping[int, Literal["P", "B"]] = {2: "P", 3: "B"}  # libavutil/avutil.h: AV_PICTURE_TYPE_P, AV_PICTURE_TYPE_B
+_NEARLY_S = 0.0005  # A span that begins at a frame's own time, rounded by a person, holds that frame.
 _RUN_UP_S = 10.0  # Containers without an index are entered this early, so that a key frame comes before the span.
 
 
@@ -81,15 +82,15 @@ class VideoReader:
         end = None if self._span_s is None else self._span_s[1]
         first_s = self._origin_s() + (self._span_s[0] if self._span_s else 0.0)
         tick = float(self.time_base)
+        nearly_s = min(tick / 2, _NEARLY_S)
         for decoded, damaged in self._decoded(first_s):
             pts = self._timeline.next_pts(decoded.pts, decoded.dts, self._first_dts)
             time_s = pts * tick
             if self.info.extra.get("live") and self.frames_read == 0:
                 first_s = time_s + (self._span_s[0] if self._span_s else 0.0)
-            # Half a tick: a span that begins at a frame's own time, rounded by a person, holds that frame.
-            if self._span_s is not None and time_s < first_s - tick / 2:
+            if self._span_s is not None and time_s < first_s - nearly_s:
                 continue
-            if self._span_s is not None and end is not None and time_s >= first_s - self._span_s[0] + end - tick / 2:
+            if self._span_s is not None and end is not None and time_s >= first_s - self._span_s[0] + end - nearly_s:
                 break
             yield self._frame(decoded, pts, damaged)
         else:

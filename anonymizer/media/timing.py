@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
-# A step back by more is a new programme glued on (FFmpeg's own dts_delta_threshold is 10 s); by less, a repeated frame.
-_NEW_TIMELINE_S = 1
+# A step back by more is a new programme glued on; by less, frames that were stamped carelessly.
+NEW_TIMELINE_S = Fraction(1, 5)
 
 
 class CleanTimeline:
@@ -37,7 +37,7 @@ class CleanTimeline:
             return self._last
         said += self._offset
         if self._last is not None and said <= self._last:
-            if (self._last - said) * self._time_base > _NEW_TIMELINE_S:
+            if (self._last - said) * self._time_base > NEW_TIMELINE_S:
                 self._jumps += 1
                 self._offset += self._last + self._step - said
                 said = self._last + self._step

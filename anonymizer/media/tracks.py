@@ -15,9 +15,8 @@ from av.stream import Disposition, Stream
 from anonymizer.media.audio import EncodedTrack
 from anonymizer.media.carriers import codec_of, stream_name
 from anonymizer.media.encoding import Encoding
+from anonymizer.media.timing import NEW_TIMELINE_S
 from anonymizer.types import Fate
-
-_NEW_TIMELINE_S = 10  # FFmpeg's dts_delta_threshold: a larger step back is a new programme, continued where the old one ended
 
 
 class Track(Protocol):
@@ -56,7 +55,7 @@ class CopiedTrack:
         duration = max(1, packet.duration or 1)
         if self._last_dts is not None and (dts is None or dts <= self._last_dts):
             expected = self._last_dts + duration
-            if dts is not None and (self._last_dts - dts) * packet.time_base > _NEW_TIMELINE_S:
+            if dts is not None and (self._last_dts - dts) * packet.time_base > NEW_TIMELINE_S:
                 self._offset += expected - dts
                 pts = None if pts is None else pts + expected - dts
                 dts = expected
