@@ -23,6 +23,7 @@ class Container:
     only_audio: frozenset[str] | None = None
     tick: Fraction | None = None  # its own time base, coarser than most sources; None: any
     constant_rate: bool = False  # frames have slots, not times
+    starts_at_zero: bool = False  # it cannot say that the first frame comes late
     in_order: bool = False  # it cannot say that frames were coded in another order than they are shown
     dts_from_zero: bool = False  # decoding times, which run before presentation times, must not be negative
     audio_rate: int | None = None  # the only one it takes
@@ -45,7 +46,7 @@ _MOV = Container("mov", keeps_display_matrix=True, keeps_edit_list=True)
 _MATROSKA = Container("matroska", tick=_MS, keeps_display_matrix=True)
 _TRANSPORT = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, dts_from_zero=True, options=_TS_OPTIONS)
 _BLURAY = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, dts_from_zero=True, options={**_TS_OPTIONS, "mpegts_m2ts_mode": "1"})
-_PROGRAM = Container("vob", ("mpeg2video",), "mp2", only_video=_PS_VIDEO, only_audio=_PS_AUDIO, tick=_TS, dts_from_zero=True, options={"preload": "0"})
+_PROGRAM = Container("vob", ("mpeg2video",), "mp2", constant_rate=True, only_video=_PS_VIDEO, only_audio=_PS_AUDIO, tick=_TS, options={"preload": "0"})
 _ASF = Container("asf", ("wmv2",), "libmp3lame", tick=_MS, in_order=True)
 
 BY_SUFFIX: dict[str, Container] = {
@@ -56,7 +57,7 @@ BY_SUFFIX: dict[str, Container] = {
     ".qt": _MOV,
     ".mkv": _MATROSKA,
     ".webm": Container("webm", ("libvpx-vp9",), "libopus", _WEBM_VIDEO, frozenset({"opus", "vorbis"}), _MS, keeps_display_matrix=True),
-    ".avi": Container("avi", fallback_audio="libmp3lame", constant_rate=True, in_order=True),
+    ".avi": Container("avi", fallback_audio="libmp3lame", constant_rate=True, starts_at_zero=True, in_order=True),
     ".ts": _TRANSPORT,
     ".m2t": _TRANSPORT,
     ".m2ts": _BLURAY,
@@ -67,11 +68,11 @@ BY_SUFFIX: dict[str, Container] = {
     ".mpg": _PROGRAM,
     ".mpeg": _PROGRAM,
     ".vob": _PROGRAM,
-    ".ogv": Container("ogg", ("libvpx",), "libopus", frozenset({"vp8"}), frozenset({"opus", "vorbis", "flac"}), constant_rate=True),
+    ".ogv": Container("ogg", ("libvpx",), "libopus", frozenset({"vp8"}), frozenset({"opus", "vorbis", "flac"}), constant_rate=True, starts_at_zero=True),
     ".wmv": _ASF,
     ".asf": _ASF,
-    ".mxf": Container("mxf", ("mpeg2video",), "pcm_s16le", frozenset({"mpeg2video", "dnxhd"}), constant_rate=True, audio_rate=48000),
-    ".nut": Container("nut"),
+    ".mxf": Container("mxf", ("mpeg2video",), "pcm_s16le", frozenset({"mpeg2video", "dnxhd"}), constant_rate=True, starts_at_zero=True, audio_rate=48000),
+    ".nut": Container("nut", dts_from_zero=True),
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from anonymizer.pixels import PixelFormat, pixel_format
 from anonymizer.types import MediaInfo
 
 _FASTEST_SLOTS = Fraction(120)  # A constant-rate file of a variable-rate source: more slots would be mostly empty ones.
+_ANY_SIZE = "yuv444p"  # H.264 and H.265 cannot code odd sizes where chroma is halved.
 _REORDER_ROOM_S = 1.0  # No encoder here delays decoding by more.
 _DEFAULT_RATE = Fraction(25)
 _WITHOUT_CRF = {"b", "qp", "cqp", "q", "qscale", "global_quality", "lossless", "crf"}  # Each says the quality in its own way.
@@ -94,7 +95,11 @@ def _named(info: MediaInfo, name: str) -> list[_Candidate]:
         raise ConfigError("-c:v copy: a copied stream would show what must be covered", hint="leave it out, or use -c:v ffv1 for a lossless output")
     if not codecs.exists(name) and not codecs.family(name):
         raise ConfigError(f"-c:v {name}: this FFmpeg has no such encoder", hint="use libx264, libx265, libvpx-vp9, libsvtav1, mjpeg, prores_ks or ffv1")
-    return _formats_of(codecs.resolved(name), info.pixel_format, also_lossy=True)
+    encoder = codecs.resolved(name)
+    found = _formats_of(encoder, info.pixel_format, also_lossy=True)
+    if _is_odd(info) and codecs.takes(encoder, _ANY_SIZE):
+        found.append(_Candidate(encoder, _ANY_SIZE))
+    return found
 
 
 def _by_source(info: MediaInfo, container: Container) -> list[_Candidate]:
@@ -108,9 +113,13 @@ def _by_source(info: MediaInfo, container: Container) -> list[_Candidate]:
     usual = [name for name in container.fallback_video if codecs.exists(name)]
     found += [candidate for name in usual for candidate in _formats_of(name, wanted)]
     found += [candidate for name in usual for candidate in _formats_of(name, wanted, also_lossy=True)]
-    # Odd sizes: 4:2:0 needs even ones in H.264, 4:4:4 takes any.
-    found += [_Candidate(name, "yuv444p") for name in usual if codecs.takes(name, "yuv444p")]
+    if _is_odd(info):
+        found += [_Candidate(name, _ANY_SIZE) for name in usual if codecs.takes(name, _ANY_SIZE)]
     return list(dict.fromkeys(found))
+
+
+def _is_odd(info: MediaInfo) -> bool:
+    return bool(info.size_wh[0] % 2 or info.size_wh[1] % 2)
 
 
 def _allowed(container: Container, codec: str) -> bool:
@@ -190,7 +199,7 @@ def _output(info: MediaInfo, container: Container, candidate: _Candidate, option
     if container.constant_rate:
         rate = base_rate if base_rate and rate < base_rate <= _FASTEST_SLOTS else rate
         rate = Fraction(rate).limit_denominator(1001)
-        time_base = 1 / rate
+        time_base = container.tick or 1 / rate
     return Output(
         container=container,
         encoder=candidate.encoder,
@@ -199,6 +208,7 @@ def _output(info: MediaInfo, container: Container, candidate: _Candidate, option
         size_wh=info.size_wh,
         frame_rate=Fraction(rate),
         time_base=Fraction(time_base),
+        slot=max(1, round(1 / (rate * time_base))) if container.constant_rate else 1,
         sample_aspect_ratio=info.geometry.sample_aspect_ratio,
         color=converted_color(info.pixel_format, candidate.pixel_format, info.color, info.size_wh[1]),
         full_range_name=info.pixel_format.startswith("yuvj"),
@@ -230,9 +240,6 @@ def _notes(info: MediaInfo, container: Container, candidate: _Candidate) -> list
         ours = pixel_format(candidate.pixel_format)
         if ours is not None and any(component.is_alpha for component in theirs.components) and not ours.has_alpha:
             notes.append("transparency is dropped: the encoder cannot write it")
+    if candidate.pixel_format == _ANY_SIZE and _is_odd(info) and base_format(info.pixel_format) != _ANY_SIZE:
+        notes.append(f"{_ANY_SIZE} instead of {info.pixel_format}: {written} has no odd sizes otherwise")
     return notes
-
-
-def with_notes(encoding: Encoding, *more: str) -> Encoding:
-    """The same encoding with more to say."""
-    return replace(encoding, notes=(*encoding.notes, *more))

@@ -45,6 +45,7 @@ class Output:
     size_wh: tuple[int, int]
     frame_rate: Fraction
     time_base: Fraction  # of presentation times in the file
+    slot: int  # ticks from one frame's place to the next
     sample_aspect_ratio: Fraction
     color: Color
     full_range_name: bool  # the source's format was one of FFmpeg's "yuvj" ones

@@ -65,16 +65,22 @@ class CleanTimeline:
 class OutputClock:
     """Places frames on the ticks of the output: the nearest one, and each frame its own."""
 
-    def __init__(self, source_base: Fraction, output_base: Fraction) -> None:
+    def __init__(self, source_base: Fraction, output_base: Fraction, slot: int = 1) -> None:
+        """A frame takes a place that is a whole number of `slot` ticks after the first one's."""
         self._ratio = source_base / output_base
+        self._slot = slot
+        self._first: int | None = None
         self._last: int | None = None
         self.moved = 0
 
     def place(self, pts: int) -> int:
         """The output tick of a frame at `pts` of the source's time base."""
         tick = round(pts * self._ratio)
+        if self._first is None:
+            self._first = tick
+        tick = self._first + round(Fraction(tick - self._first, self._slot)) * self._slot
         if self._last is not None and tick <= self._last:
-            tick = self._last + 1
+            tick = self._last + self._slot
             self.moved += 1
         self._last = tick
         return tick

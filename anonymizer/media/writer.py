@@ -57,7 +57,7 @@ class VideoWriter:
         self._encoding = encoding
         self._name = encoding.target_name
         self._span_s = span_s
-        self._clock = OutputClock(info.time_base, encoding.output.time_base)
+        self._clock = OutputClock(info.time_base, encoding.output.time_base, encoding.output.slot)
         self._from_zero = span_s is not None or bool(info.extra.get("live"))
         self._side = SideStreams(info, encoding, carry or CarryPolicy(), span_s)
         self._file: OutputFile | None = None
@@ -135,7 +135,7 @@ class VideoWriter:
             self._file.check()
             self._file = None
         if self._clock.moved:
-            step_s = self._encoding.output.time_base
+            step_s = self._encoding.output.time_base * self._encoding.output.slot
             self.warnings.append(f"{self._clock.moved} frames were moved to the next free tick: the file counts time in steps of {step_s} s")
         self.warnings += self._side.warnings
         self._abandon()
@@ -196,7 +196,7 @@ class VideoWriter:
             start_s = min(first_s, Fraction(self._side.starts_at_s)) if self._side.starts_at_s is not None else first_s
             if self._from_zero:
                 shift_s = -first_s
-            elif self._encoding.container.constant_rate or start_s < 0:
+            elif self._encoding.container.starts_at_zero or start_s < 0:
                 shift_s = -start_s
                 if shift_s:
                     self.warnings.append(f"all times were moved by {float(shift_s):.3f} s: {self._encoding.container.muxer} files start at 0")

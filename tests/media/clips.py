@@ -170,16 +170,21 @@ def decode(path: Path) -> list[Frame]:
 
 
 def times_s(path: Path) -> list[float]:
-    """Presentation times of a file's video as a plain PyAV loop sees them, in order; by decoding order where the file has none."""
+    """Presentation times of a file's video as a plain PyAV loop sees them; where the file says none, one step after the last."""
     with av.open(str(path), metadata_errors="replace") as container:
         container.flags &= ~1
         stream = container.streams.video[0]
         frames = [frame for packet in container.demux(stream) for frame in packet.decode()]
-        base = float(stream.time_base)
-        if all(frame.pts is not None for frame in frames):
-            return [frame.pts * base for frame in frames]
-        first = next(frame.dts for frame in frames if frame.dts is not None)
-        return [((frame.dts if frame.dts is not None else first + index) - first) * base for index, frame in enumerate(frames)]
+        base, step = float(stream.time_base), 1 / float(stream.average_rate or 25)
+    found: list[float] = []
+    for index, frame in enumerate(frames):
+        if frame.pts is not None:
+            found.append(frame.pts * base)
+        elif frame.dts is not None and not any(other.pts is not None for other in frames):
+            found.append((frame.dts - next(other.dts for other in frames if other.dts is not None)) * base)
+        else:
+            found.append(found[-1] + step if found else index * step)
+    return found
 
 
 def side_packets(path: Path, kind: str) -> list[list[tuple[float, bytes]]]:

@@ -210,7 +210,14 @@ def test_a_picture_that_changes_its_size_is_scaled_to_the_first(tmp_path: Path) 
 
 @pytest.mark.parametrize(
     ("source", "target", "spread"),
-    [("yuv420p", "yuv420p", 0), ("yuvj420p", "yuv420p", 0), ("yuv420p", "yuv420p10le", 0), ("yuv420p", "yuv444p", 8), ("rgb24", "yuv420p", 8), ("yuv410p", "yuv420p", 16)],
+    [
+        ("yuv420p", "yuv420p", 0),
+        ("yuvj420p", "yuv420p", 0),
+        ("yuv420p", "yuv420p10le", 0),
+        ("yuv420p", "yuv444p", 8),
+        ("rgb24", "yuv420p", 8),
+        ("yuv410p", "yuv420p", 16),
+    ],
 )
 def test_conversion_says_how_far_it_carries_a_pixel(source: str, target: str, spread: int, tmp_path: Path) -> None:
     """The promise behind it: nothing further away than that has changed."""
@@ -242,7 +249,9 @@ def test_conversion_says_how_far_it_carries_a_pixel(source: str, target: str, sp
 
 def test_missing_repeated_and_backward_times_are_cleaned_and_counted() -> None:
     timeline = CleanTimeline(MS, Fraction(25))
-    cleaned = [timeline.next_pts(pts, dts) for pts, dts in [(0, 0), (40, 40), (40, 80), (30, 120), (None, None), (None, 300), (400, 400), (-5000, 440), (-4960, 480)]]
+    cleaned = [
+        timeline.next_pts(pts, dts) for pts, dts in [(0, 0), (40, 40), (40, 80), (30, 120), (None, None), (None, 300), (400, 400), (-5000, 440), (-4960, 480)]
+    ]
     assert cleaned == [0, 40, 41, 42, 82, 300, 400, 440, 480]
     said = " ".join(timeline.warnings())
     assert "2 frames had no presentation time" in said
