@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, UndecidedFrameError
 from anonymizer.geometry import Geometry
-from anonymizer.media import VideoReader, VideoWriter, count_packets, picture_of, plan_encoding, probe
+from anonymizer.media import VideoReader, VideoWriter, count_packets, picture_of, plan_encoding, probe, require_unchanged
 from anonymizer.overlap import overlapped
 from anonymizer.progress import OnProgress, RunLog
 from anonymizer.publishing import Plan, PlanHeader, PlanWriter, Report, file_sha256, read_plan, require_all_decided, require_target, staged
@@ -76,6 +76,7 @@ def anonymize_video(
             writer.write_frame(sealed)
             log.add(frame, sealed.decision)
         writer.finish()
+        require_unchanged(source, info.extra["stamp"])
         tally.read, tally.written = reader.frames_read, writer.frames_written
         require_all_decided(tally, name=target.name, packets=count_packets(staging))
     return log.report(target, tally, carriers=writer.carriers, notes=encoding.notes, warnings=(*reader.warnings, *writer.warnings))
@@ -107,6 +108,7 @@ def detect_video(
             if on_frame is not None:
                 on_frame(frame, decision, info.geometry)
             log.add(frame, decision)
+        require_unchanged(source, info.extra["stamp"])
         tally.read = reader.frames_read
         # Nothing is sealed here; the plan's lines are what was written.
         tally.sealed = tally.written = tally.decided

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from anonymizer.equipment import Equipment
 from anonymizer.geometry import Geometry
-from anonymizer.media import picture_of
+from anonymizer.media import picture_of, require_unchanged, stamp_of
 from anonymizer.media.image_writing import check_written, target_format, write_image
 from anonymizer.media.images import StillImage, read_image
 from anonymizer.pipeline import Look, decided_frames, planned_frames
@@ -46,6 +46,7 @@ def anonymize_still(
     there is no `target` but the one that was there before.
     """
     require_target(target, source=source, overwrite=overwrite)
+    stamp = stamp_of(source)
     still = read_image(source)
     kind, info = target_format(still, target), info_of(still)
     decisions = None if plan is None else read_plan(plan, source)
@@ -58,6 +59,7 @@ def anonymize_still(
     with staged(target, overwrite=overwrite) as staging:
         notes = write_image(staging, sealed, still, format=kind)
         carriers = check_written(staging, still)
+        require_unchanged(source, stamp)
         tally.written = len(sealed)
         require_all_decided(tally, name=target.name)
     return log.report(target, tally, carriers=carriers, notes=(*still.notes, *notes, *_unused(equipment)))
@@ -76,6 +78,7 @@ def detect_still(
     """Decide every page of `source` and write the decisions to `plan`, hand them to `on_frame`, or both; no pixels leave."""
     if plan is not None:
         require_target(plan, source=source, overwrite=overwrite)
+    stamp = stamp_of(source)
     still = read_image(source)
     info = info_of(still)
     log, tally = RunLog(info, equipment, progress, cancel), Tally(read=len(still.frames))
@@ -92,6 +95,7 @@ def detect_still(
         with PlanWriter(plan, _plan_header(info, equipment), overwrite=overwrite) as writer:
             for frame, decision in decided:
                 writer.write(decision, frame.pts)
+            require_unchanged(source, stamp)
             writer.finish()
     return log.report(plan, tally, notes=still.notes)
 

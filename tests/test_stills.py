@@ -238,6 +238,23 @@ def test_failing_runs_publish_nothing(tmp_path: Path) -> None:
         assert sorted((path.name, path.read_bytes()) for path in tmp_path.iterdir()) == before
 
 
+def test_picture_that_is_replaced_meanwhile_publishes_nothing(tmp_path: Path) -> None:
+    """Its plan and report would speak of another picture."""
+    source = saved(tmp_path / "a.png", spotted())
+
+    class Slow(RedSpots):
+        def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+            saved(source, spotted((2, 2, 20, 20), (120, 90)))
+            return super().detect(pictures)
+
+    with pytest.raises(SourceError, match="changed or replaced"):
+        anonymize_still(source, tmp_path / "out.png", equipment(Slow()))
+    saved(source, spotted())
+    with pytest.raises(SourceError, match="changed or replaced"):
+        detect_still(source, equipment(Slow()), plan=tmp_path / "plan.jsonl")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
 def test_progress_ends_at_the_end(tmp_path: Path) -> None:
     told = []
     anonymize_still(saved(tmp_path / "a.png", spotted()), tmp_path / "out.png", equipment(), progress=told.append)

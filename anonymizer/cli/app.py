@@ -26,6 +26,8 @@ anonymizer covers every face and license plate in a video or picture.
 
 All commands: anonymizer --help      All flags of one: anonymizer run --help"""
 
+_STDOUT, _STDERR = 1, 2
+
 # Plain help: with rich's panels it would take twice the time to appear.
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True)
 app.command("run", epilog=run.EPILOG)(run.run)
@@ -55,6 +57,7 @@ def anonymizer(context: typer.Context, version: Annotated[bool, typer.Option("--
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; a bug leaves by its exception."""
+    _open_standard_streams()
     _forbid_core_dumps()
     _stop_on_signals()
     try:
@@ -86,6 +89,15 @@ def _usage_error(error: typer.TyperException) -> tuple[str, str]:
     if near or (meant and not hasattr(error, "option_name")):
         hint = f"did you mean {near[0] if near else meant.removesuffix('?')}?"
     return problem[:1].lower() + problem[1:], hint
+
+
+def _open_standard_streams() -> None:
+    """Closed ones lead nowhere: else the first file that is opened gets their number, and what libraries print lands in it."""
+    while (number := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        pass  # It is the lowest free one.
+    os.close(number)
+    sys.stdout = sys.stdout or os.fdopen(_STDOUT, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(_STDERR, "w", closefd=False)
 
 
 def _forbid_core_dumps() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
-from anonymizer.errors import AnonymizerError
+from anonymizer.errors import AnonymizerError, TargetError
 
 _STOPPED = {0: "done", 1: "a bug, with a traceback", 130: "interrupted", 143: "terminated"}
 
@@ -73,6 +74,11 @@ def _write(stream: TextIO, text: str) -> None:
     try:
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
         stream.flush()
-    except BrokenPipeError as error:
-        if stream is sys.stdout:
+    except OSError as error:
+        if stream is not sys.stdout:
+            return  # Where complaints cannot be heard, the exit code speaks.
+        if isinstance(error, BrokenPipeError):
             raise OutputClosedError from error
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # Python would try the same again as it exits.
+        words = (error.strerror or str(error)).lower()
+        raise TargetError(f"stdout: {words}", hint="send what is printed elsewhere; files that were written are whole") from error

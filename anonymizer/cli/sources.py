@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,12 +15,12 @@ _CAMERA = re.compile(r"\d{1,3}|/dev/video\d+", re.ASCII)
 
 def is_camera(text: str) -> bool:
     """ "0" or "/dev/video0"; a file of that name comes first."""
-    return bool(_CAMERA.fullmatch(text)) and not Path(text).is_file()
+    return bool(_CAMERA.fullmatch(text)) and not os.path.isfile(text)
 
 
 def is_single(texts: Sequence[str]) -> bool:
     """Is one file or camera meant, so that -o names a file? A name that exists is no pattern: "clip[1].mp4" is a file."""
-    return len(texts) == 1 and not Path(texts[0]).is_dir() and (Path(texts[0]).exists() or not glob.has_magic(texts[0]))
+    return len(texts) == 1 and not os.path.isdir(texts[0]) and (os.path.exists(texts[0]) or not glob.has_magic(texts[0]))
 
 
 def target_for(text: str, output: str | None) -> Path:
@@ -29,13 +30,13 @@ def target_for(text: str, output: str | None) -> Path:
         if is_camera(text):
             raise ConfigError(f"{text}: a camera has no name for its output", hint="name a file: -o out.mp4")
         return source.with_name(f"{source.stem}_anonymized{source.suffix}")
-    return Path(output) / source.name if output.endswith("/") or Path(output).is_dir() else Path(output)
+    return Path(output) / source.name if output.endswith("/") or os.path.isdir(output) else Path(output)
 
 
 def folder_for(output: str | None) -> Path:
     """The folder that several inputs go to."""
     if output is None:
         raise ConfigError("a folder, a pattern or several inputs need a folder to go to", hint="name one: -o FOLDER")
-    if Path(output).exists() and not Path(output).is_dir():
+    if os.path.exists(output) and not os.path.isdir(output):
         raise ConfigError(f"{Path(output).name}: is a file, and several inputs need a folder", hint="name a folder: -o FOLDER")
     return Path(output)

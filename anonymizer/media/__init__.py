@@ -8,6 +8,7 @@ from anonymizer.media.kinds import Kind, kind_of
 from anonymizer.media.pictures import picture_of
 from anonymizer.media.probe import probe
 from anonymizer.media.reader import VideoReader
+from anonymizer.media.sources import require_unchanged, stamp_of
 from anonymizer.media.writer import VideoWriter, count_packets
 
 __all__ = [
@@ -26,6 +27,8 @@ __all__ = [
     "plan_encoding",
     "probe",
     "read_image",
+    "require_unchanged",
+    "stamp_of",
     "target_format",
     "write_image",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Literal
@@ -26,7 +27,7 @@ def kind_of(path: Path) -> Kind | None:
     try:
         is_file = stat.S_ISREG(path.stat().st_mode)
     except OSError:
-        is_file = path.is_symlink()
+        is_file = os.path.islink(path)
     suffix = path.suffix.lower()
     if not is_file or suffix in AUDIO_SUFFIXES:  # A pipe or socket would hang whoever opens it.
         return None

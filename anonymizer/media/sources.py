@@ -1,7 +1,8 @@
-"""Opening what people name: a file, or a webcam by its number or device path."""
+"""Opening what people name: a file, or a webcam by its number or device path; and telling whether the file stayed the same."""
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 import av
@@ -12,6 +13,11 @@ from anonymizer.media.faults import source_error
 
 WEBCAM_FORMAT = "v4l2"  # Linux only, as is the wheel's capture support.
 _GEN_PTS = 0x1  # libavformat/avformat.h: AVFMT_FLAG_GENPTS
+# Lists and patterns that name further files, or hosts: what is read is the one file that was named, and has a hash.
+_READ_OTHERS = {"concat", "dash", "hls", "image2", "imf", "rtsp", "sdp", "vobsub", "webm_dash_manifest"}
+_ONE_FILE = {"format_whitelist": ",".join(sorted(av.formats_available - _READ_OTHERS)), "protocol_whitelist": "file"}
+
+Stamp = tuple[int, ...]
 
 
 def webcam_device(path: Path | str) -> str | None:
@@ -29,21 +35,43 @@ def open_source(path: Path | str) -> InputContainer:
         return _open_webcam(device)
     file = Path(path)
     try:
-        if not file.is_dir() and file.stat().st_size == 0 and file.is_file():
-            raise SourceError(f"{file.name}: is an empty file", hint="copy it again from where it came from")
+        found = file.stat()
     except OSError as error:
         raise source_error(file, error) from error
-    if file.is_dir():
+    if stat.S_ISDIR(found.st_mode):
         raise source_error(file, IsADirectoryError())
+    if not stat.S_ISREG(found.st_mode):
+        raise SourceError(f"{file.name}: is not a regular file", hint="save it as a file first: a pipe or device can be read only once")
+    if found.st_size == 0:
+        raise SourceError(f"{file.name}: is an empty file", hint="copy it again from where it came from")
     try:
         # "file:" keeps a name such as "concat:a|b" or "http:x" from being anything but a name.
-        container = av.open(f"file:{file}", metadata_errors="replace")
+        container = av.open(f"file:{file}", container_options=_ONE_FILE, metadata_errors="replace")
     except (av.FFmpegError, OSError, ValueError) as error:
+        if "Format not on whitelist" in str(getattr(error, "log", None)):
+            raise SourceError(f"{file.name}: is a list of other files, not a video", hint="name the files that it lists") from error
         hint = "it is no video FFmpeg knows, or it is cut off before its index; repair it first"
         raise source_error(file, error, doing="open", hint=hint) from error
     # PyAV lets FFmpeg invent presentation times where a file has none, wrongly where frames were reordered.
     container.flags &= ~_GEN_PTS
     return container
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """What changes when a file is replaced or written to: its identity, size and time of change; None for a webcam."""
+    if webcam_device(path) is not None:
+        return None
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def require_unchanged(path: Path, stamp: Stamp | None) -> None:
+    """SourceError unless the file is still the one that had this stamp: what was decided holds for that one alone."""
+    if stamp_of(path) != stamp:
+        raise SourceError(f"{path.name}: was changed or replaced while it was read", hint="wait until nobody writes to it any more, then run again")
 
 
 def _open_webcam(device: str) -> InputContainer:

@@ -48,7 +48,10 @@ class Ledger:
     def add(self, target: Path, report: Report) -> None:
         """Note a published file; TargetError if the ledger cannot be written."""
         key = self._key(target)
-        entry = {"target": key, "sha256": file_sha256(target), "report": report.to_json()}
+        told = report.to_json()
+        # What a tag said (a place, a name, a date) was dropped from the output: nor does it stay beside it.
+        told["carriers"] = [{name: value for name, value in carrier.items() if name != "detail"} for carrier in told["carriers"]]
+        entry = {"target": key, "sha256": file_sha256(target), "report": told}
         line = json.dumps(entry, separators=(",", ":")).encode() + b"\n"
         try:
             descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)

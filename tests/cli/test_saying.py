@@ -158,3 +158,31 @@ sys.exit(main(["run", "in.mp4", "--detect", "none", "--zone", "1,1,9,9"]))
     assert "Traceback" in done.stderr
     assert done.stderr.endswith("ZeroDivisionError: a bug\n")
     assert [path.name for path in clip.parent.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_not_stop_a_run(make_clip: ClipMaker, closed: str) -> None:
+    clip = make_clip()
+    words = [sys.executable, "-m", "anonymizer", "run", "in.mp4", "-o", "out.mp4", *ZONE]
+    ended = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *words], cwd=clip.parent, capture_output=True, timeout=60, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert anonymizer("run", "out.mp4", "-o", "again.mp4", *ZONE, cwd=clip.parent).returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_report_that_finds_no_room_is_an_error_in_words(make_clip: ClipMaker) -> None:
+    clip = make_clip()
+    with open("/dev/full", "w") as full:
+        words = [sys.executable, "-m", "anonymizer", "run", "in.mp4", "-o", "out.mp4", "--json", *ZONE]
+        ended = subprocess.run(words, cwd=clip.parent, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert ended.returncode == 6
+    assert ended.stderr.splitlines()[0] == "anonymizer: error: stdout: no space left on device"
+    assert len(ended.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize("arguments", [("x" * 300 + ".mp4",), ("in.mp4", "-o", "x" * 300 + ".mp4"), ("in.mp4", "in.mp4", "-o", "x" * 300)])
+def test_name_that_no_system_takes_is_refused_in_words(make_clip: ClipMaker, arguments: tuple[str, ...]) -> None:
+    said = anonymizer("run", *arguments, *ZONE, cwd=make_clip().parent)
+    assert said.returncode in (2, 3, 6)
+    assert len(said.stderr.splitlines()) == 2
+    assert said.stderr.startswith("anonymizer: error: ")

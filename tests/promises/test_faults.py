@@ -6,6 +6,7 @@ the secret are the same for all. docs/privacy.md shows the table with what was s
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -142,6 +143,7 @@ INPUT_FAULTS = [
     pytest.param(zero_sized, SourceError, id="input-has-no-size"),
     pytest.param(renamed_sample_entry, SourceError, id="input-is-encrypted"),
     pytest.param(lambda case: (case.source.unlink(), case.source.mkdir()), SourceError, id="input-is-a-folder"),
+    pytest.param(lambda case: (case.source.unlink(), os.mkfifo(case.source)), SourceError, id="input-is-a-pipe"),
 ]
 
 
@@ -153,6 +155,25 @@ def test_unreadable_input_publishes_nothing(case: Case, damage: Callable[[Case],
     assert caught.value.problem.startswith("in.mp4: ")
     assert caught.value.hint
     assert_nothing_left(case, source_may_be_gone=True)
+
+
+LISTS = [
+    pytest.param("in.mp4", "ffconcat version 1.0\nfile other.mp4\n", id="ffconcat"),
+    pytest.param("in.m3u8", "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:1,\n{folder}/other.ts\n#EXT-X-ENDLIST\n", id="playlist"),
+    pytest.param("in.sdp", "v=0\nc=IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\na=rtpmap:96 H264/90000\n", id="session"),
+]
+
+
+@pytest.mark.parametrize(("name", "words"), LISTS)
+def test_list_that_names_other_files_is_refused(case: Case, name: str, words: str) -> None:
+    """FFmpeg would open whatever the list names: files that nobody meant, of which the report would not know."""
+    secret_clip(case.folder / "other.mp4")
+    secret_clip(case.folder / "other.ts")
+    case.source = case.folder / name
+    case.source.write_text(words.format(folder=case.folder))
+    with pytest.raises(SourceError, match="is a list of other files"):
+        case.run()
+    assert not case.target.exists()
 
 
 def flipped(case: Case) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from anonymizer import pipeline
 from anonymizer.config import load_config
 from anonymizer.equipment import Equipment
-from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, TargetError, UndecidedFrameError
+from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, SourceError, TargetError, UndecidedFrameError
 from anonymizer.types import Detections
 from tests.conftest import write_clip
 from tests.promises.cases import Case, assert_nothing_left, listing
@@ -50,6 +51,31 @@ def test_output_folder_that_vanishes_is_an_error(case: Case) -> None:
     in_mid_run(lambda case: shutil.rmtree(case.target.parent))(case)
     with pytest.raises(TargetError):
         case.run()
+    assert_nothing_left(case)
+
+
+def replaces_the_input(case: Case) -> None:
+    write_clip(case.folder / "other.mp4").replace(case.source)
+
+
+def plan_of(case: Case) -> object:
+    return pipeline.detect_video(case.source, Equipment.of(load_config({}).config, [case.oracle]), plan=case.folder / "plan.jsonl")
+
+
+CHANGES = [
+    pytest.param(replaces_the_input, id="replaced"),
+    pytest.param(lambda case: case.source.write_bytes(case.source.read_bytes() + b"more"), id="grown"),
+    pytest.param(lambda case: os.truncate(case.source, case.source.stat().st_size // 2), id="cut"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("door", [Case.run, plan_of])
+def test_input_that_changes_meanwhile_publishes_nothing(case: Case, change: Callable[[Case], object], door: Callable[[Case], object]) -> None:
+    """The report and a plan speak of one file by its hash; what was decided for it says nothing of another."""
+    in_mid_run(change)(case)
+    with pytest.raises(SourceError, match=r"in\.mp4: was changed or replaced while it was read"):
+        door(case)
     assert_nothing_left(case)
 
 

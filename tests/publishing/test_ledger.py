@@ -8,7 +8,7 @@ import pytest
 
 from anonymizer.errors import TargetError
 from anonymizer.publishing import LEDGER_NAME, Ledger, Report, Settings
-from anonymizer.types import Tally
+from anonymizer.types import Carrier, Tally
 
 MADE_WITH = Settings("source", "config", {"face": "weights"}, "0.1.0")
 
@@ -71,3 +71,11 @@ def test_name_that_is_no_text_is_remembered(tmp_path: Path) -> None:
     target.write_bytes(b"sealed")
     note(tmp_path, target)
     assert Ledger(tmp_path).is_finished(target, MADE_WITH)
+
+
+def test_what_a_dropped_tag_said_does_not_lie_beside_the_output(tmp_path: Path, target: Path) -> None:
+    report = Report("in.mp4", target.name, Tally(1, 1, 1, 1), 1.0, MADE_WITH, carriers=(Carrier("tag", "location", "+48.1371+011.5754/"),))
+    Ledger(tmp_path).add(target, report)
+    told = (tmp_path / LEDGER_NAME).read_text()
+    assert '{"kind":"tag","name":"location","fate":"dropped"}' in told
+    assert "48.1371" not in told
