@@ -21,7 +21,7 @@ FLAT_LEVELS = 2.0  # below this spread of grey levels (coding noise) a glimpse t
 _STEPS = 8
 _DONE_CELLS = 0.003  # 0.06 px of a 1280 px frame; at 0.01 a pan's lag summed up to 4 px in half a second
 _BLUR_CELLS = 0.8  # halves the error that bilinear sampling makes between cells (measured on panning clips)
-_MOVED_LIKENESS = 0.97  # above it, the last fit is near enough to start from
+_MOVED_LIKENESS = 0.97  # above it, the fit found the motion and no other start is tried
 _SCALE_LIMITS = (0.8, 1.25)  # between two frames; more is a cut or a failed fit
 
 
@@ -51,13 +51,12 @@ def is_flat(glimpse: NDArray[np.uint8]) -> bool:
 def move_between(before: NDArray[np.uint8], after: NDArray[np.uint8], guess: Move = STILL) -> Move:
     """The camera's motion from one glimpse to the next; STILL with its likeness where no motion explains more."""
     old, new = (np.asarray(cv2.GaussianBlur(glimpse, (0, 0), _BLUR_CELLS), np.float64) for glimpse in (before.astype(np.float64), after.astype(np.float64)))
+    best = _fitted(old, new, guess)
+    if best.likeness >= _MOVED_LIKENESS:
+        return best
+    starts = [STILL, _jump(old, new)] if guess.shift != STILL.shift else [_jump(old, new)]
     still = Move(likeness=_likeness(old, new, STILL))
-    starts = [guess, STILL] if guess.shift != (0.0, 0.0) else [STILL]
-    best = max((_fitted(old, new, start) for start in starts[:1]), key=lambda move: move.likeness)
-    if best.likeness < _MOVED_LIKENESS:
-        others = [_fitted(old, new, start) for start in (*starts[1:], _jump(old, new))]
-        best = max([best, *others], key=lambda move: move.likeness)
-    return best if best.likeness > still.likeness else still
+    return max([still, best, *(_fitted(old, new, start) for start in starts)], key=lambda move: move.likeness)
 
 
 def _warp_matrices(move: Move, rows: int, columns: int) -> tuple[Floats, Floats, Floats]:
