@@ -18,6 +18,8 @@ from anonymizer.media.encoding import Encoding
 from anonymizer.media.timing import NEW_TIMELINE_S
 from anonymizer.types import Fate
 
+_VORBIS_FIRST_BYTES = 30
+_NO_COMMENTS = b"\3vorbis" + bytes(8) + b"\1"  # no maker, no comments, and the bit that ends them
 
 class Track(Protocol):
     """Takes the source's packets, gives the output's."""
@@ -132,9 +134,41 @@ def copied_track(source: Stream, container: OutputContainer, encoding: Encoding)
     """A copy of a stream, or why it is dropped."""
     if not _fits(source, encoding.container.muxer):
         return None, "dropped", f"{encoding.container.muxer} files cannot hold {codec_of(source)}"
+    headers = vorbis_headers(source.codec_context.extradata or b"") if codec_of(source) == "vorbis" else None
+    if headers == b"":
+        return None, "dropped", "its tags cannot be told from its sound"
     stream = container.add_stream_from_template(source)
+    if headers:
+        stream.codec_context.extradata = headers
     stream.disposition = Disposition(source.disposition & Disposition.default)
     return CopiedTrack(source, stream), "copied", ""
+
+
+def vorbis_headers(private: bytes) -> bytes:
+    """Vorbis' three headers without the tags and pictures that the second of them holds; nothing if they are odd.
+
+    Vorbis I, 5: identification, comments, set-up. Before them their number and sizes stand as Xiph lacing has it, or
+    before each its size in two bytes (libavcodec/xiph.c).
+    """
+    try:
+        if private[:2] == _VORBIS_FIRST_BYTES.to_bytes(2, "big"):
+            sizes, at = [], 0
+            for _ in range(3):
+                sizes.append(int.from_bytes(private[at : at + 2], "big"))
+                at += 2 + sizes[-1]
+            first, last = private[2 : 2 + sizes[0]], private[at - sizes[2] : at]
+        else:
+            sizes, at = [0, 0], 1
+            for number in range(2):
+                while private[at] == 0xFF:
+                    sizes[number], at = sizes[number] + 0xFF, at + 1
+                sizes[number], at = sizes[number] + private[at], at + 1
+            first, last = private[at : at + sizes[0]], private[at + sum(sizes) :]
+    except IndexError:
+        return b""
+    if len(first) != _VORBIS_FIRST_BYTES or not first.startswith(b"\1vorbis") or not last.startswith(b"\5vorbis"):
+        return b""
+    return bytes([2, len(first), len(_NO_COMMENTS)]) + first + _NO_COMMENTS + last
 
 
 def _decoder_of(source: Stream) -> object | None:

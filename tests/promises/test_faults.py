@@ -131,6 +131,11 @@ def renamed_sample_entry(case: Case) -> None:
     case.source.write_bytes(data.replace(b"avc1", b"encv", 2))
 
 
+def becomes_a_pipe(case: Case) -> None:
+    case.source.unlink()
+    os.mkfifo(case.source)
+
+
 INPUT_FAULTS = [
     pytest.param(lambda case: case.source.unlink(), SourceError, id="input-is-missing"),
     pytest.param(replaced_by(b""), SourceError, id="input-is-empty"),
@@ -143,7 +148,7 @@ INPUT_FAULTS = [
     pytest.param(zero_sized, SourceError, id="input-has-no-size"),
     pytest.param(renamed_sample_entry, SourceError, id="input-is-encrypted"),
     pytest.param(lambda case: (case.source.unlink(), case.source.mkdir()), SourceError, id="input-is-a-folder"),
-    pytest.param(lambda case: (case.source.unlink(), os.mkfifo(case.source)), SourceError, id="input-is-a-pipe"),
+    pytest.param(becomes_a_pipe, SourceError, id="input-is-a-pipe"),
 ]
 
 
