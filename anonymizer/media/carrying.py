@@ -17,7 +17,7 @@ from av.video.stream import VideoStream
 from anonymizer.media.carriers import stream_name, with_fate
 from anonymizer.media.encoding import Encoding
 from anonymizer.media.sources import open_source
-from anonymizer.media.tracks import CopiedTrack, Track, audio_track, copied_track
+from anonymizer.media.tracks import CopiedTrack, Track, audio_track, copied_track, first_packets
 from anonymizer.types import Carrier, Fate, MediaInfo
 
 AudioPolicy = Literal["drop", "keep", "mask"]
@@ -67,8 +67,9 @@ class SideStreams:
         if self._policy == CarryPolicy() or self._info.extra.get("live"):
             return
         self._source = open_source(self._info.path)
+        first = first_packets(self._info.path, [stream.index for stream in self._source.streams if self._is_wanted(stream)])
         for stream in self._source.streams:
-            track = self._track_for(stream, container)
+            track = self._track_for(stream, first.get(stream.index), container)
             if track is not None:
                 self._tracks[stream.index] = track
                 if stream.start_time is not None and stream.time_base:
@@ -121,13 +122,16 @@ class SideStreams:
             self._source.close()
             self._source = None
 
-    def _track_for(self, stream: Stream, container: OutputContainer) -> Track | None:
-        """How a stream is carried, if it is; its carrier says what became of it."""
+    def _is_wanted(self, stream: Stream) -> bool:
+        return (stream.type == "audio" and self._policy.audio != "drop") or _KIND_NAMES.get(stream.type) in self._policy.keep
+
+    def _track_for(self, stream: Stream, packet: Packet[Any] | None, container: OutputContainer) -> Track | None:
+        """How a stream is carried, if it is; its carrier says what became of it. `packet` is its first one."""
         name, track, fate, note = stream_name(stream), None, "dropped", ""
-        if stream.type == "audio" and self._policy.audio != "drop":
-            track, fate, note = audio_track(stream, container, self._encoding, masked=self._policy.audio == "mask")
-        elif _KIND_NAMES.get(stream.type) in self._policy.keep:
-            track, fate, note = copied_track(stream, container, self._encoding)
+        if stream.type == "audio" and self._is_wanted(stream):
+            track, fate, note = audio_track(stream, packet, container, self._encoding, masked=self._policy.audio == "mask")
+        elif self._is_wanted(stream):
+            track, fate, note = copied_track(stream, packet, container, self._encoding)
         elif isinstance(stream, AttachmentStream) and "attachments" in self._policy.keep:
             fate, note = self._keep_attachment(stream, container)
         else:

@@ -21,6 +21,7 @@ class Container:
     fallback_audio: str = "aac"
     only_video: frozenset[str] | None = None  # codecs; None: FFmpeg knows
     only_audio: frozenset[str] | None = None
+    only_other: frozenset[str] | None = None  # codecs of subtitles and data
     tick: Fraction | None = None  # its own time base, coarser than most sources; None: any
     constant_rate: bool = False  # frames have slots, not times
     starts_at_zero: bool = False  # it cannot say that the first frame comes late
@@ -37,6 +38,7 @@ _TS = Fraction(1, 90000)
 _WEBM_VIDEO = frozenset({"vp8", "vp9", "av1"})
 _TS_VIDEO = frozenset({"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"})
 _TS_AUDIO = frozenset({"aac", "mp2", "mp3", "ac3", "eac3", "opus", "dts"})
+_TS_OTHER = frozenset({"dvb_subtitle", "dvb_teletext", "hdmv_pgs_subtitle", "klv", "scte_35"})
 _PS_VIDEO = frozenset({"mpeg1video", "mpeg2video"})
 _PS_AUDIO = frozenset({"mp2", "mp3", "ac3"})
 # Without mpegts_copyts the muxer moves every time by its own delay.
@@ -44,9 +46,13 @@ _TS_OPTIONS = {"mpegts_copyts": "1"}
 _MP4 = Container("mp4", keeps_display_matrix=True, keeps_edit_list=True)
 _MOV = Container("mov", keeps_display_matrix=True, keeps_edit_list=True)
 _MATROSKA = Container("matroska", tick=_MS, keeps_display_matrix=True)
-_TRANSPORT = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, dts_from_zero=True, options=_TS_OPTIONS)
-_BLURAY = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, tick=_TS, dts_from_zero=True, options={**_TS_OPTIONS, "mpegts_m2ts_mode": "1"})
-_PROGRAM = Container("vob", ("mpeg2video",), "mp2", constant_rate=True, only_video=_PS_VIDEO, only_audio=_PS_AUDIO, tick=_TS, options={"preload": "0"})
+_TRANSPORT = Container("mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, only_other=_TS_OTHER, tick=_TS, dts_from_zero=True, options=_TS_OPTIONS)
+_BLURAY = Container(
+    "mpegts", only_video=_TS_VIDEO, only_audio=_TS_AUDIO, only_other=_TS_OTHER, tick=_TS, dts_from_zero=True, options={**_TS_OPTIONS, "mpegts_m2ts_mode": "1"}
+)
+_PROGRAM = Container(
+    "vob", ("mpeg2video",), "mp2", constant_rate=True, only_video=_PS_VIDEO, only_audio=_PS_AUDIO, only_other=frozenset(), tick=_TS, options={"preload": "0"}
+)
 _ASF = Container("asf", ("wmv2",), "libmp3lame", tick=_MS, in_order=True)
 
 BY_SUFFIX: dict[str, Container] = {
@@ -56,7 +62,7 @@ BY_SUFFIX: dict[str, Container] = {
     ".mov": _MOV,
     ".qt": _MOV,
     ".mkv": _MATROSKA,
-    ".webm": Container("webm", ("libvpx-vp9",), "libopus", _WEBM_VIDEO, frozenset({"opus", "vorbis"}), _MS, keeps_display_matrix=True),
+    ".webm": Container("webm", ("libvpx-vp9",), "libopus", _WEBM_VIDEO, frozenset({"opus", "vorbis"}), tick=_MS, keeps_display_matrix=True),
     ".avi": Container("avi", fallback_audio="libmp3lame", constant_rate=True, starts_at_zero=True, in_order=True),
     ".ts": _TRANSPORT,
     ".m2t": _TRANSPORT,

@@ -40,9 +40,11 @@ class Disguise:
         self._waiting: Samples = np.zeros((channels, self._hop), np.float32)
         self._tail: Samples = np.zeros((channels, self._hop), np.float32)
         self._skip = self._hop
+        self._taken = self._given = 0
 
     def process(self, samples: Samples) -> Samples:
         """What can be said so far."""
+        self._taken += samples.shape[1]
         self._waiting = np.concatenate([self._waiting, samples], axis=1)
         done = []
         while self._waiting.shape[1] >= 2 * self._hop:
@@ -51,13 +53,14 @@ class Disguise:
         out = np.concatenate(done, axis=1) if done else self._tail[:, :0]
         skipped = min(self._skip, out.shape[1])
         self._skip -= skipped
+        self._given += out.shape[1] - skipped
         return out[:, skipped:]
 
     def flush(self) -> Samples:
         """The rest."""
-        rest = self._waiting.shape[1] - self._hop
-        out = self.process(np.zeros((len(self._level), 2 * self._hop), np.float32))
-        return out[:, : max(0, rest)]
+        rest = self._taken - self._given
+        out = self.process(np.zeros((len(self._level), 3 * self._hop), np.float32))
+        return out[:, :rest]
 
     def _one(self, window: Samples) -> Samples:
         spectrum = np.fft.rfft(window * self._window, axis=1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Collection
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Protocol
 
 import av
@@ -15,11 +17,15 @@ from av.stream import Disposition, Stream
 from anonymizer.media.audio import EncodedTrack
 from anonymizer.media.carriers import codec_of, stream_name
 from anonymizer.media.encoding import Encoding
+from anonymizer.media.sources import open_source
 from anonymizer.media.timing import NEW_TIMELINE_S
 from anonymizer.types import Fate
 
 _VORBIS_FIRST_BYTES = 30
 _NO_COMMENTS = b"\3vorbis" + bytes(8) + b"\1"  # no maker, no comments, and the bit that ends them
+
+_MOST_SCOUTED = 2000  # Packets: sound that does not begin within the first of them is tried without.
+
 
 class Track(Protocol):
     """Takes the source's packets, gives the output's."""
@@ -110,12 +116,12 @@ class AudioTrack:
         return self._encoded.finish()
 
 
-def audio_track(source: Stream, container: OutputContainer, encoding: Encoding, *, masked: bool) -> tuple[Track | None, Fate, str]:
+def audio_track(source: Stream, packet: Packet[Any] | None, container: OutputContainer, encoding: Encoding, *, masked: bool) -> tuple[Track | None, Fate, str]:
     """A copy where that was asked for and the file type takes it, else an encoder of its own; with what to say about it."""
     codec = codec_of(source)
     allowed = encoding.container.only_audio
-    if not masked and (allowed is None or codec in allowed) and _fits(source, encoding.container.muxer):
-        track, fate, note = copied_track(source, container, encoding)
+    if not masked and (allowed is None or codec in allowed) and _fits(source, packet, encoding.container.muxer):
+        track, fate, note = copied_track(source, packet, container, encoding)
         if track is not None:
             return track, fate, note
     encoder = encoding.container.fallback_audio
@@ -130,9 +136,11 @@ def audio_track(source: Stream, container: OutputContainer, encoding: Encoding, 
     return encoded, "converted", f"{codec} was encoded again as {codec_of(encoded.stream)}, {encoding.container.muxer} files cannot hold it"
 
 
-def copied_track(source: Stream, container: OutputContainer, encoding: Encoding) -> tuple[Track | None, Fate, str]:
+def copied_track(source: Stream, packet: Packet[Any] | None, container: OutputContainer, encoding: Encoding) -> tuple[Track | None, Fate, str]:
     """A copy of a stream, or why it is dropped."""
-    if not _fits(source, encoding.container.muxer):
+    allowed = encoding.container.only_other
+    fits = source.type == "audio" or allowed is None or codec_of(source) in allowed
+    if not fits or not _fits(source, packet, encoding.container.muxer):
         return None, "dropped", f"{encoding.container.muxer} files cannot hold {codec_of(source)}"
     headers = vorbis_headers(source.codec_context.extradata or b"") if codec_of(source) == "vorbis" else None
     if headers == b"":
@@ -176,15 +184,37 @@ def _decoder_of(source: Stream) -> object | None:
     return decoder
 
 
-def _fits(source: Stream, muxer: str) -> bool:
-    """Whether a muxer writes a header for such a stream: tried in memory, for not every one says so before."""
+def first_packets(path: Path, indices: Collection[int]) -> dict[int, Packet[Any]]:
+    """The first packet of each of those streams, as far as the file's beginning has one."""
+    found: dict[int, Packet[Any]] = {}
+    if not indices:
+        return found
+    with open_source(path) as container:
+        try:
+            for number, packet in enumerate(container.demux([container.streams[index] for index in indices])):
+                if packet.size:
+                    found.setdefault(packet.stream_index, packet)
+                if len(found) == len(indices) or number > _MOST_SCOUTED:
+                    break
+        except (av.FFmpegError, OSError):
+            pass  # What is broken there will be met again, and said, when it is carried.
+    return found
+
+
+def _fits(source: Stream, packet: Packet[Any] | None, muxer: str) -> bool:
+    """Whether a muxer writes such a stream, index and all: tried in memory with one packet, for not every one says so before."""
+    if packet is None:
+        return False
     file = io.BytesIO()
     try:
-        container = av.open(file, "w", format=muxer)
-        container.add_stream_from_template(source)
-        container.start_encoding()
+        with av.open(file, "w", format=muxer) as container:
+            stream = container.add_stream_from_template(source)
+            sample: Packet[Any] = Packet(bytes(packet))
+            sample.stream, sample.time_base = stream, packet.time_base
+            sample.pts = sample.dts = 0
+            sample.duration, sample.is_keyframe = packet.duration, True
+            container.mux(sample)
     except (av.FFmpegError, ValueError, OSError, RuntimeError):
-        return False
-    finally:
         file.close()
+        return False
     return True

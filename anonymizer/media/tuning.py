@@ -12,6 +12,12 @@ from anonymizer.types import MediaInfo
 # SVT-AV1 writes to stderr on its own; 1 is errors only.
 os.environ.setdefault("SVT_LOG", "1")
 
+_ALWAYS = {
+    # x264's fast macroblock-tree code gives one of several results for clips shorter than its look-ahead; this one does not.
+    "libx264": ("cpu-independent=1",),
+    "libx264rgb": ("cpu-independent=1",),
+    "libx265": ("log-level=error", "info=0"),
+}
 _FIELD_CODERS = {"libx264", "libx264rgb", "mpeg2video", "mpeg4", "prores_ks"}
 _PRORES_PROFILES = {"apco": "0", "apcs": "1", "apcn": "2", "apch": "3", "ap4h": "4", "ap4x": "5"}
 _CHROMA_LOCATIONS = {"left", "center", "topleft", "top", "bottomleft", "bottom"}
@@ -42,7 +48,7 @@ def tuned_options(encoder: Encoder, info: MediaInfo, pixel: str) -> dict[str, st
 
 
 def _library_params(name: str, look: FirstLook | None) -> list[str]:
-    params = ["log-level=error", "info=0"] if name == "libx265" else []
+    params = list(_ALWAYS.get(name, ()))
     if look is None:
         return params
     if look.mastering is not None and name in ("libx264", "libx265", "libsvtav1"):
