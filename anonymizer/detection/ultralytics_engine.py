@@ -39,7 +39,7 @@ class TorchNetwork:
         self.name = path.name
         if not path.is_file():
             raise ModelError(f"{path.name}: there is no such file", hint="say --weights LABEL=FILE with an existing .onnx or .pt file")
-        tasks = _ultralytics_tasks(path.name)
+        tasks = ready_ultralytics(path.name)
         self._torch = importlib.import_module("torch")
         self._torch.set_num_threads(threads or available_cores())
         try:
@@ -74,8 +74,8 @@ class TorchNetwork:
         return np.asarray(output.numpy())
 
 
-def _ultralytics_tasks(name: str) -> Any:
-    """Ultralytics' module that loads checkpoints; ConfigError without the extra."""
+def ready_ultralytics(name: str) -> Any:
+    """Ultralytics' module that loads checkpoints, importable without torchvision; ConfigError without the extra."""
     os.environ.setdefault("YOLO_OFFLINE", "true")  # No look at the network when it is imported,
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # no pip when a file asks for another package,
     os.environ.setdefault("YOLO_VERBOSE", "false")  # and no words between ours.

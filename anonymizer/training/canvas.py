@@ -1,0 +1,166 @@
+"""Training pictures, composed on the fly: grids of crops across a wide range of object sizes.
+
+A canvas is cut into 1x1 to 6x6 uneven cells. Each cell shows a random crop of a random picture,
+scaled, slightly rotated, mirrored, with its own light. So faces from 5 px and plates from 7 px wide
+up to the whole canvas occur, at the price of one 640 px step.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from anonymizer.training.light import photometric, spoil
+from anonymizer.training.plates import replace_plates
+from anonymizer.training.signs import add_signs
+from anonymizer.training.teachers import Array, Image, read_image
+
+GRIDS = (1, 2, 3, 4, 6)
+GRID_SHARE = (0.26, 0.36, 0.22, 0.11, 0.05)
+LATE_SHARE = (0.55, 0.35, 0.10, 0.0, 0.0)
+FILL = 114
+
+
+class Pictures:
+    """All pictures (kept in memory as JPEG-decoded arrays) and the weight of each."""
+
+    def __init__(self, root: Path) -> None:
+        self.images: list[Image] = []
+        self.labels: list[Array] = []
+        self.names: list[str] = []
+        weight: list[float] = []
+        for path in sorted((root / "images").glob("*.jpg")):
+            image = read_image(path)
+            height, width = image.shape[:2]
+            text = (root / "labels" / f"{path.stem}.txt").read_text().split()
+            rows = np.array(text, np.float32).reshape(-1, 5)
+            size, boxes = np.array([width, height], np.float32), rows.copy()
+            boxes[:, 1:3] = (rows[:, 1:3] - rows[:, 3:5] / 2) * size
+            boxes[:, 3:5] = (rows[:, 1:3] + rows[:, 3:5] / 2) * size
+            self.images.append(image)
+            self.labels.append(boxes)
+            self.names.append(path.stem)
+            weight.append(self.weight(path.stem))
+        self.share = np.array(weight) / sum(weight)
+
+    @staticmethod
+    def weight(name: str) -> float:
+        """Plates, above all traffic and motorcycles, are shown more often than faces."""
+        folder, rest = name.split("__", 1)
+        if folder == "plates":
+            return {"jf": 4.0, "egm": 2.0}.get(rest.split("_")[0], 1.4)
+        if folder == "faces":
+            return 0.7 if rest.startswith("cymq") else 1.0
+        return 5.0
+
+
+def _matrix(rng: np.random.Generator, scale: float, wide: bool) -> Array:
+    """A 2x2 map: scale, small aspect change, rotation, shear, mirror."""
+    stretch = math.exp(rng.uniform(-0.12, 0.12))
+    matrix = np.diag([scale * stretch, scale / stretch]).astype(np.float32)
+    if wide:
+        turn, shear = math.radians(rng.uniform(-9, 9)), rng.uniform(-0.12, 0.12)
+        cos, sin = math.cos(turn), math.sin(turn)
+        matrix = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, shear], [0, 1]]) @ matrix
+    if rng.random() < 0.5:
+        matrix = matrix @ np.diag([-1.0, 1.0])
+    return np.asarray(matrix, np.float32)
+
+
+def _corners(box: Array) -> Array:
+    x1, y1, x2, y2 = box
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
+
+
+class Composer:
+    """Makes one canvas and its labels (rows class x1 y1 x2 y2 in pixels)."""
+
+    def __init__(self, pictures: Pictures, side: int = 640) -> None:
+        self.pictures, self.side = pictures, side
+
+    def __call__(self, rng: np.random.Generator, late: bool = False) -> tuple[Image, Array]:
+        """``late`` shows mostly whole pictures, for the last steps of the training."""
+        count = int(rng.choice(GRIDS, p=LATE_SHARE if late else GRID_SHARE))
+        canvas = np.full((self.side, self.side, 3), FILL, np.uint8)
+        inner = np.linspace(0, self.side, count + 1)
+        step = self.side / count
+        cuts = [np.concatenate([[0], inner[1:-1] + rng.uniform(-0.25, 0.25, count - 1) * step, [self.side]]).astype(int) for _ in range(2)]
+        rows: list[Array] = []
+        for top, bottom in zip(cuts[1][:-1], cuts[1][1:], strict=True):
+            for left, right in zip(cuts[0][:-1], cuts[0][1:], strict=True):
+                cell, boxes = self.cell(rng, right - left, bottom - top, count)
+                canvas[top:bottom, left:right] = cell
+                boxes[:, 1:] += np.array([left, top, left, top], np.float32)
+                rows.append(boxes)
+        return spoil(rng, canvas, strong=not late), np.concatenate(rows)
+
+    def cell(self, rng: np.random.Generator, width: int, height: int, count: int) -> tuple[Image, Array]:
+        """One crop of one picture."""
+        index = int(rng.choice(len(self.pictures.images), p=self.pictures.share))
+        image, labels = self.pictures.images[index], self.pictures.labels[index]
+        if rng.random() < 0.5:
+            image, labels = replace_plates(rng, image, labels)
+        if not (labels[:, 0] == 1).any() and rng.random() < 0.3:
+            image = add_signs(rng, image, labels)
+        high, wide = image.shape[:2]
+        fit = min(width / wide, height / high)
+        zoom = rng.uniform(-0.45, 0.75) if count == 1 else rng.uniform(-0.25, 0.7)
+        scale = fit * math.exp(zoom)
+        matrix = _matrix(rng, scale, rng.random() < 0.4)
+        size = np.array([wide, high], np.float32)
+        if len(labels) and rng.random() < 0.85:
+            box = labels[rng.integers(len(labels)), 1:]
+            anchor, margin = (box[:2] + box[2:]) / 2, 0.15
+        else:
+            anchor, margin = size * rng.uniform(0.25, 0.75, 2), 0.35
+        cell = np.array([width, height], np.float32)
+        place = cell * rng.uniform(margin, 1 - margin, 2)
+        shown = np.abs(matrix) @ size
+        shift = np.asarray(place - matrix @ anchor, np.float32)
+        if scale <= fit * 1.15:  # the whole picture fits more or less: keep it in the cell
+            middle = matrix @ (size / 2) + shift
+            room = np.abs(cell - shown) / 2 + 1e-3
+            shift += np.clip(middle, cell / 2 - room, cell / 2 + room) - middle
+        image, factor = self._shrunk(image, scale)
+        full = np.concatenate([matrix / factor, shift[:, None]], 1).astype(np.float32)
+        fill = (FILL,) * 3 if rng.random() < 0.5 else tuple(int(v) for v in rng.integers(0, 255, 3))
+        out = cv2.warpAffine(image, full, (int(width), int(height)), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
+        out = photometric(rng, np.asarray(out, np.uint8))
+        return self._visible(out, labels, matrix, shift)
+
+    @staticmethod
+    def _shrunk(image: Image, scale: float) -> tuple[Image, Array]:
+        """The picture, made smaller by area first where the warp would alias."""
+        if scale > 0.75:
+            return image, np.ones(2, np.float32)
+        high, wide = image.shape[:2]
+        size = (max(1, round(wide * scale * 1.25)), max(1, round(high * scale * 1.25)))
+        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+        return np.asarray(small, np.uint8), np.array([size[0] / wide, size[1] / high], np.float32)
+
+    @staticmethod
+    def _visible(image: Image, labels: Array, matrix: Array, shift: Array) -> tuple[Image, Array]:
+        """Labels still in sight; objects cut to a sliver are painted over."""
+        height, width = image.shape[:2]
+        kept = []
+        for row in labels:
+            points = _corners(row[1:]) @ matrix.T + shift
+            low, high = points.min(0), points.max(0)
+            inside_low = np.clip(low, 0, (width, height))
+            inside_high = np.clip(high, 0, (width, height))
+            seen = (inside_high - inside_low).prod() / max(float((high - low).prod()), 1e-3)
+            if seen <= 0.02:
+                continue
+            wide, tall = inside_high - inside_low
+            small = wide < 7 or tall < 3 if row[0] == 1 else min(wide, tall) < 4.5
+            if seen >= 0.4 and not small:
+                kept.append([row[0], *inside_low, *inside_high])
+            elif seen < 0.4 or max(wide, tall) >= 4:
+                x1, y1 = np.floor(inside_low).astype(int)
+                x2, y2 = np.ceil(inside_high).astype(int)
+                if x2 > x1 and y2 > y1:
+                    image[y1:y2, x1:x2] = image[y1:y2, x1:x2].mean((0, 1)).astype(np.uint8)
+        return image, np.array(kept, np.float32).reshape(-1, 5)
