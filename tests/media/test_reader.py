@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -205,7 +206,7 @@ def test_a_picture_that_changes_its_size_is_scaled_to_the_first(tmp_path: Path) 
     assert frames[-1].spread_px >= 16
     assert any("scaled to 64x48" in sentence for sentence in warnings)
     assert any("jump back" in sentence for sentence in warnings)
-    assert all(two.pts > one.pts for one, two in zip(frames, frames[1:], strict=False))
+    assert all(two.pts > one.pts for one, two in pairwise(frames))
 
 
 @pytest.mark.parametrize(

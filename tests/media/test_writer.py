@@ -34,17 +34,24 @@ def test_nothing_but_a_sealed_frame_is_written(tmp_path: Path) -> None:
 def test_a_block_left_without_finish_leaves_no_whole_file_and_no_thread(suffix: str, tmp_path: Path) -> None:
     codec = "libvpx" if suffix == ".webm" else "libx264"
     source = write(Clip(f"in{suffix}", codec=codec, frames=60, audio=("libopus" if suffix == ".webm" else "libmp3lame",)), tmp_path)
-    info = probe(source)
-    encoding = plan_encoding(info, tmp_path / f"out{suffix}")
-    with pytest.raises(RuntimeError, match="stop here"), VideoReader(info, pixel_format=encoding.pixel_format) as reader:
-        with VideoWriter(tmp_path / f"out{suffix}", info, encoding, carry=CarryPolicy(audio="keep")) as writer:
-            for frame in reader.frames():
-                writer.write_frame(seal_frame(frame, Decision(frame.index), Effect("solid")))
-                if frame.index == 50:
-                    raise RuntimeError("stop here")
+    with pytest.raises(RuntimeError, match="stop here"):
+        _run_into_a_wall(source, tmp_path / f"out{suffix}")
     gc.collect()
     # And the next run in the same process hears FFmpeg again.
     assert len(run(source, tmp_path / f"again{suffix}").frames) == 60
+
+
+def _run_into_a_wall(source: Path, target: Path) -> None:
+    info = probe(source)
+    encoding = plan_encoding(info, target)
+    with (
+        VideoReader(info, pixel_format=encoding.pixel_format) as reader,
+        VideoWriter(target, info, encoding, carry=CarryPolicy(audio="keep")) as writer,
+    ):
+        for frame in reader.frames():
+            writer.write_frame(seal_frame(frame, Decision(frame.index), Effect("solid")))
+            if frame.index == 50:
+                raise RuntimeError("stop here")
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi", ".mov"])
