@@ -172,3 +172,12 @@ def test_dark_grey_where_nothing_is_left_to_look_at(kind: str) -> None:
     sealed = seal_frame(make_frame("rgb24", (24, 24)), Decision(0, (Region("zone", "box", (-50, -50, 90, 90)),)), effect)
     if kind != "image":
         assert (sealed.frame.planes[0] == 40).all()
+
+
+@pytest.mark.parametrize(("level", "sample"), [(40, 50), (41, 51), (42, 52), (43, 53), (200, 188)])
+def test_samples_are_rounded_to_the_nearest(level: int, sample: int) -> None:
+    """16 + 219 * level / 255, as BT.601 has it: 50.35, 51.21, 52.07, 52.93, 187.76."""
+    region = Region("zone", "box", (0, 0, 24, 24))
+    sealed = seal_frame(make_frame("yuv420p", (24, 24)), Decision(0, (region,)), Effect("solid", color=(level, level, level)))
+    assert np.unique(sealed.frame.planes[0]).tolist() == [sample]
+    assert np.unique(sealed.frame.planes[1]).tolist() == [128]
