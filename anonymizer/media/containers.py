@@ -18,7 +18,7 @@ class Container:
 
     muxer: str
     fallback_video: tuple[str, ...] = ("libx264",)  # encoders, best first, where the source's codec cannot be written
-    fallback_audio: str = "aac"
+    fallback_audio: str = "aac"  # encoder; "": it holds no sound
     only_video: frozenset[str] | None = None  # codecs; None: FFmpeg knows
     only_audio: frozenset[str] | None = None
     only_other: frozenset[str] | None = None  # codecs of subtitles and data
@@ -53,12 +53,23 @@ _BLURAY = Container(
 _PROGRAM = Container(
     "vob", ("mpeg2video",), "mp2", constant_rate=True, only_video=_PS_VIDEO, only_audio=_PS_AUDIO, only_other=frozenset(), tick=_TS, options={"preload": "0"}
 )
+_NONE: frozenset[str] = frozenset()
+
+
+def _bare(muxer: str, encoder: str, codec: str) -> Container:
+    """A stream without a container: frames one after the other, and nothing beside them."""
+    return Container(muxer, (encoder,), "", frozenset({codec}), _NONE, _NONE, constant_rate=True, starts_at_zero=True, in_order=True)
+
+
+_H264, _HEVC, _MJPEG = _bare("h264", "libx264", "h264"), _bare("hevc", "libx265", "hevc"), _bare("mjpeg", "mjpeg", "mjpeg")
 _ASF = Container("asf", ("wmv2",), "libmp3lame", tick=_MS, in_order=True)
 
 BY_SUFFIX: dict[str, Container] = {
     ".mp4": _MP4,
     ".m4v": _MP4,
     ".f4v": _MP4,
+    ".insv": _MP4,  # Insta360 and GoPro name their MP4 files so
+    ".lrv": _MP4,
     ".mov": _MOV,
     ".qt": _MOV,
     ".mkv": _MATROSKA,
@@ -78,6 +89,14 @@ BY_SUFFIX: dict[str, Container] = {
     ".wmv": _ASF,
     ".asf": _ASF,
     ".mxf": Container("mxf", ("mpeg2video",), "pcm_s16le", frozenset({"mpeg2video", "dnxhd"}), constant_rate=True, starts_at_zero=True, audio_rate=48000),
+    ".ivf": Container("ivf", ("libvpx-vp9",), "", _WEBM_VIDEO, _NONE, _NONE, in_order=True),
+    ".h264": _H264,
+    ".264": _H264,
+    ".h265": _HEVC,
+    ".265": _HEVC,
+    ".hevc": _HEVC,
+    ".mjpeg": _MJPEG,
+    ".mjpg": _MJPEG,
     ".nut": Container("nut", dts_from_zero=True),
 }
 

@@ -125,6 +125,8 @@ def audio_track(source: Stream, packet: Packet[Any] | None, container: OutputCon
         if track is not None:
             return track, fate, note
     encoder = encoding.container.fallback_audio
+    if not encoder:
+        return None, "dropped", f"{encoding.container.muxer} files hold no sound"
     if not isinstance(source, AudioStream) or _decoder_of(source) is None:
         return None, "dropped", f"no decoder exists for {codec}"
     try:

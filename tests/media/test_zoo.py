@@ -92,6 +92,7 @@ VIDEOS = [(ZOO / name, wanted) for name, wanted in EXPECTED.items()] + [(METADAT
 DONE = [pytest.param(path, wanted, id=path.name) for path, wanted in VIDEOS if isinstance(wanted, int)]
 REFUSED = [pytest.param(path, wanted, id=path.name) for path, wanted in VIDEOS if isinstance(wanted, str)]
 MOST_FRAMES = 20
+WRITTEN_TAGS = {"language", "handler_name", "vendor_id", "DURATION", "encoder", "ENCODER", "ALPHA_MODE", "alpha_mode"}  # by the muxers themselves
 
 
 @needs_shared
