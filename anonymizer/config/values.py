@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 _TIME = re.compile(r"(?:(?:(?P<hours>\d+):)?(?P<minutes>\d+):)?(?P<seconds>\d+(?:\.\d+)?)", re.ASCII)
+_FARTHEST_PX = 1e6  # No picture is so large; arithmetic on pixels fails at some point behind it.
 
 
 class Span(NamedTuple):
@@ -83,6 +84,8 @@ def parse_zone(text: str) -> Zone:
         raise ValueError(f"{text!r} is not a zone like x,y,w,h or x,y,w,h@start-end") from None
     if not (all(map(math.isfinite, (x, y, w, h))) and w > 0 and h > 0):
         raise ValueError(f"{text!r} is a zone without area")
+    if max(map(abs, (x, y, w, h))) > _FARTHEST_PX:
+        raise ValueError(f"{text!r} is a zone beyond every picture")
     return Zone(x, y, w, h, parse_span(span) if at else None)
 
 

@@ -34,7 +34,9 @@ def test_what_is_no_span_is_refused(text: str) -> None:
         parse_span(text)
 
 
-@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,0,4", "1,2,3,-4", "1,2,nan,4", "1,2,inf,4", "1,2,3,4@", "1,2,3,4@5"])
+@pytest.mark.parametrize(
+    "text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1,2,0,4", "1,2,3,-4", "1,2,nan,4", "1,2,inf,4", "1e9,0,5,5", "0,0,1e300,5", "1,2,3,4@", "1,2,3,4@5"]
+)
 def test_what_is_no_zone_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"zone|span"):
         parse_zone(text)
