@@ -24,7 +24,7 @@ TREND_LASTS_S = 0.4  # and believed for so long: an extrapolation slows down to 
 TREND_RIDGE_S2 = 0.002  # what holds a speed read off one or two sightings back
 UNSEEN_WEIGHT = 0.3  # of an interpolated row against a sighting
 GROWTH_PER_S = 0.3  # of the size, with the time since the nearest sighting
-FULL_TRUST_SIGHTINGS = 4  # strong ones; with fewer, back-fill and hold reach less far: false finds are short
+WEAK_REACH_S = 1.0  # weak sightings and gaps so near a strong one are covered; all of them in a trusted track
 EDGE_SIZES = 0.75  # a box whose centre comes this near the frame's edge is leaving; farther in, it vanished
 _WINDOW_FRAMES = 24  # to either side, whatever the frame rate
 
@@ -55,7 +55,7 @@ class Lookahead:
         cx, cy, width, height = track.rows(track.last, track.last + 1)[0, :4].tolist()
         far_x, far_y = EDGE_SIZES * width, EDGE_SIZES * height
         inside = far_x <= cx <= self._frame_wh[0] - far_x and far_y <= cy <= self._frame_wh[1] - far_y
-        return (self._policy.vanished_hold_s if inside else self._policy.hold_s) * trust(track)
+        return (self._policy.vanished_hold_s if inside else self._policy.hold_s) * track.trust
 
     def decide(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> Decision:
         """Every region of the frame: tracks, strong detections no track holds, zones, damage."""
@@ -68,11 +68,16 @@ class Lookahead:
         return Decision(frame.frame_index, tuple(regions))
 
     def _speaks(self, track: Track, frame: PendingFrame, timeline: Timeline) -> bool:
-        if track.shot != frame.shot or not track.strong_sightings:
+        """Whether the track covers anything in this frame: it is believed, and near enough in time."""
+        if track.shot != frame.shot or not track.strong_s:
             return False
         if frame.number < track.first:
-            return timeline.clock_of(track.first) - frame.clock_s <= self._policy.backfill_s * trust(track) + 1e-9
-        return frame.number <= track.last or frame.clock_s - timeline.clock_of(track.last) <= self.hold_s(track) + 1e-9
+            return timeline.clock_of(track.first) - frame.clock_s <= self._policy.backfill_s * track.trust + 1e-9
+        if frame.number > track.last:
+            return frame.clock_s - timeline.clock_of(track.last) <= self.hold_s(track) + 1e-9
+        # One strong find among many weak ones (a false find mostly) does not speak for all of them.
+        nearest_s = min(abs(frame.clock_s - strong_s) for strong_s in track.strong_s)
+        return track.trust >= 1 or nearest_s <= WEAK_REACH_S + 1e-9
 
     def _of_tracks(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> list[Region]:
         if not tracks:
@@ -152,11 +157,6 @@ class Lookahead:
             Region(str(label), policy.shape, tuple(float(v) for v in box), None, "detected", float(score))  # type: ignore[arg-type]
             for label, policy, box, score in zip(left.label, policies, boxes, left.score, strict=True)
         ]
-
-
-def trust(track: Track) -> float:
-    """How much of its back-fill, hold and patience a track has earned, up to 1."""
-    return min(1.0, track.strong_sightings / FULL_TRUST_SIGHTINGS)
 
 
 def _origin(number: int, track: Track, seen: bool) -> Origin:

@@ -17,7 +17,7 @@ from anonymizer.tracking.association import likeliness, pairs
 from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.covers import centred
 from anonymizer.tracking.cuts import Shots, Step
-from anonymizer.tracking.lookahead import Lookahead, PendingFrame, trust
+from anonymizer.tracking.lookahead import Lookahead, PendingFrame
 from anonymizer.tracking.motion import Floats, Motion
 from anonymizer.tracking.policy import TrackingPolicy
 from anonymizer.tracking.tracks import Track
@@ -154,10 +154,10 @@ class Tracker:
     def _forget(self, clock_s: float) -> None:
         """Drop what no pending or coming frame can need."""
         clocks, first = self._timeline.clock_s, self._timeline.first
-        waits_s = np.array([BRIEF_LINK_S + (LINK_S - BRIEF_LINK_S) * trust(track) for track in self._tracks])
+        waits_s = np.array([BRIEF_LINK_S + (LINK_S - BRIEF_LINK_S) * track.trust for track in self._tracks])
         alive = clock_s - self._last_seen_s() <= waits_s
         if not alive.all():
-            self._resting += [track for track, keep in zip(self._tracks, alive, strict=True) if not keep and track.strong_sightings]
+            self._resting += [track for track, keep in zip(self._tracks, alive, strict=True) if not keep and track.strong_s]
             self._tracks = [track for track, keep in zip(self._tracks, alive, strict=True) if keep]
             self._motion.keep(alive)
         oldest_s = self._pending[0].clock_s if self._pending else clock_s

@@ -88,7 +88,8 @@ TRACKS = [
     pytest.param([SEEN], [0], id="a-clip-of-one-frame-is-decided"),
     pytest.param([WEAKLY] * 8, [], id="weak-detections-alone-cover-nothing"),
     pytest.param([WEAKLY] * 6 + [SEEN], [0, 1, 2, 3, 4, 5, 6], id="weak-detections-are-covered-once-a-strong-one-joins"),
-    pytest.param([SEEN] + [WEAKLY] * 60, list(range(61)), id="weak-detections-continue-a-track-for-as-long-as-they-come"),
+    pytest.param([SEEN] * 4 + [WEAKLY] * 60, list(range(64)), id="weak-detections-continue-a-track-for-as-long-as-they-come"),
+    pytest.param([WEAKLY] * 40 + [SEEN] + [WEAKLY] * 40, list(range(15, 66)), id="one-strong-detection-speaks-for-the-second-around-it"),
     pytest.param([], [], id="an-empty-stream-has-no-decisions"),
 ]
 
