@@ -16,7 +16,7 @@ from anonymizer.media.containers import Container, container_for
 from anonymizer.media.faults import Ear
 from anonymizer.media.muxing import Output, trial_error
 from anonymizer.media.planes import base_format, converted_color
-from anonymizer.media.tuning import tuned_options
+from anonymizer.media.tuning import HDR_ENCODERS, tuned_options
 from anonymizer.pixels import PixelFormat, pixel_format
 from anonymizer.types import MediaInfo
 
@@ -240,6 +240,9 @@ def _notes(info: MediaInfo, container: Container, candidate: _Candidate) -> list
         ours = pixel_format(candidate.pixel_format)
         if ours is not None and any(component.is_alpha for component in theirs.components) and not ours.has_alpha:
             notes.append("transparency is dropped: the encoder cannot write it")
+    look = info.extra.get("look")
+    if look is not None and (look.mastering or look.light) and candidate.name not in HDR_ENCODERS:
+        notes.append(f"the HDR10 figures are dropped: {candidate.name} cannot write them")
     if candidate.pixel_format == _ANY_SIZE and _is_odd(info) and base_format(info.pixel_format) != _ANY_SIZE:
         notes.append(f"{_ANY_SIZE} instead of {info.pixel_format}: {written} has no odd sizes otherwise")
     return notes

@@ -18,6 +18,7 @@ _ALWAYS = {
     "libx264rgb": ("cpu-independent=1",),
     "libx265": ("log-level=error", "info=0"),
 }
+HDR_ENCODERS = ("libx264", "libx265", "libsvtav1")
 _FIELD_CODERS = {"libx264", "libx264rgb", "mpeg2video", "mpeg4", "prores_ks"}
 _PRORES_PROFILES = {"apco": "0", "apcs": "1", "apcn": "2", "apch": "3", "ap4h": "4", "ap4x": "5"}
 _CHROMA_LOCATIONS = {"left", "center", "topleft", "top", "bottomleft", "bottom"}
@@ -51,10 +52,10 @@ def _library_params(name: str, look: FirstLook | None) -> list[str]:
     params = list(_ALWAYS.get(name, ()))
     if look is None:
         return params
-    if look.mastering is not None and name in ("libx264", "libx265", "libsvtav1"):
+    if look.mastering is not None and name in HDR_ENCODERS:
         key = "master-display" if name == "libx265" else "mastering-display"
         params.append(f"{key}={_mastering_text(look.mastering, as_decimals=name == 'libsvtav1')}")
-    if look.light is not None and name in ("libx264", "libx265", "libsvtav1"):
+    if look.light is not None and name in HDR_ENCODERS:
         key = {"libx264": "cll", "libx265": "max-cll", "libsvtav1": "content-light"}[name]
         params.append(f"{key}={look.light[0]},{look.light[1]}")
     return params

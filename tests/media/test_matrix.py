@@ -16,6 +16,8 @@ MS = Fraction(1, 1000)
 VFR = [0, 40, 41, 120, 125, 300, 340, 500, 501, 780, 900, 1000]
 NTSC = Fraction(30000, 1001)
 HDR10 = "hdr-opt=1:repeat-headers=1:master-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):max-cll=1000,400:log-level=none"
+HDR10_X264 = "mastering-display=G(13250,34500)B(7500,3000)R(34000,16000)WP(15635,16450)L(10000000,50):cll=1000,400"
+HDR10_AV1 = "mastering-display=G(0.265,0.69)B(0.15,0.06)R(0.68,0.32)WP(0.3127,0.329)L(1000.0,0.005):content-light=1000,400"
 QUIET = {"x265-params": "log-level=none"}
 LOSSLESS = {"crf": "0", "b": "0", "lossless": "1"}
 
@@ -49,6 +51,12 @@ MATRIX = [
     Clip("h264-rgb.mp4", codec="libx264rgb", pixel_format="rgb24", out_pixel_format="gbrp"),
     Clip("h264-top-field-first.mp4", fields="tff", options={"flags": "+ildct+ilme"}, size_wh=(64, 64)),
     Clip("h264-bottom-field-first.mkv", fields="bff", options={"flags": "+ildct+ilme"}, size_wh=(64, 64)),
+    Clip("mpeg2-top-field-first.ts", codec="mpeg2video", fields="tff", options={"flags": "+ildct+ilme"}, size_wh=(64, 64), time_base=Fraction(1, 25)),
+    Clip("prores-bottom-field-first.mov", codec="prores_ks", pixel_format="yuv422p10le", fields="bff", options={"flags": "+ildct"}, size_wh=(64, 64)),
+    Clip("ffv1-top-field-first.mkv", codec="ffv1", fields="tff", size_wh=(64, 64)),
+    Clip("mpeg4-top-field-first.mp4", codec="mpeg4", fields="tff", options={"flags": "+ildct+ilme"}, size_wh=(64, 64)),
+    Clip("h264-hdr10.mkv", options={"x264-params": HDR10_X264}, pixel_format="yuv420p10le", color=(1, 9, 16, 9)),
+    Clip("av1-hdr10.mp4", codec="libsvtav1", options={"svtav1-params": HDR10_AV1}, pixel_format="yuv420p10le", color=(1, 9, 16, 9), size_wh=(64, 64)),
     Clip("h264-aac.ts", audio=("aac",), time_base=Fraction(1, 90000), pts=[180000 + 3600 * n for n in range(12)]),
     Clip("h264-at-zero.ts", time_base=Fraction(1, 90000), pts=[3600 * n for n in range(12)]),
     Clip("h264.m2ts", time_base=Fraction(1, 90000), pts=[180000 + 3600 * n for n in range(12)]),
@@ -119,6 +127,9 @@ def test_output_is_like_its_source(clip: Clip, tmp_path: Path) -> None:
         assert after.extra["top_field_first"] == before.extra["top_field_first"] == (clip.fields == "tff")
     for fact in ("mastering", "light", "chroma_location"):
         assert getattr(after.extra["look"], fact) == getattr(before.extra["look"], fact), fact
+    if "hdr10" in clip.name:
+        assert before.extra["look"].mastering is not None
+        assert before.extra["look"].light == (1000, 400)
     said = " ".join(done.encoding.notes)
     assert all(words in said for words in clip.notes)
     assert clip.notes or not done.encoding.notes, done.encoding.notes
