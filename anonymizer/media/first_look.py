@@ -32,7 +32,6 @@ class FirstLook:
     light: tuple[int, int] | None  # MaxCLL, MaxFALL
     side_data: tuple[str, ...]  # FFmpeg's names
     time_s: float  # when it is shown, on the stream's own clock
-    has_captions: bool = False
 
 
 def first_look(frame: av.VideoFrame, time_base: Fraction | None) -> FirstLook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from anonymizer.types import Color, MediaInfo
 _TOP_FIRST = (2, 5)  # libavcodec/defs.h: AV_FIELD_TT and AV_FIELD_BT show the top field first
 _INTERLACED = (2, 3, 4, 5)
 _MOST_PIXELS = 1 << 28  # 16384 x 16384: more is a broken header, and would fill the memory.
+_CLOCK = re.compile(r"(\d+):(\d\d):(\d\d(?:\.\d+)?)")  # of Matroska's DURATION tag
 _FASTEST = 1000  # frames/s; above it a rate is a time base in disguise
 
 
@@ -75,6 +77,7 @@ def _described(container: InputContainer, stream: VideoStream, path: Path | str,
         "has_alpha": _has_alpha(stream),
         "live": webcam_device(path) is not None,
         "first_s": look.time_s,
+        "picture_ends_s": _picture_ends_s(container, stream),
         "stamp": stamp,
     }
     return MediaInfo(
@@ -153,6 +156,17 @@ def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
     if stream.duration and stream.time_base:
         return float(stream.duration * stream.time_base)
     return None if not container.duration or container.duration < 0 else container.duration / av.time_base
+
+
+def _picture_ends_s(container: InputContainer, stream: VideoStream) -> float | None:
+    """When the video ends on its own clock, as the file says; sound may go on after it."""
+    if stream.duration and stream.time_base:
+        return float(((stream.start_time or 0) + stream.duration) * stream.time_base)
+    if found := _CLOCK.fullmatch(stream.metadata.get("DURATION", "")):
+        hours, minutes, seconds = found.groups()
+        return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+    lasts_s = _duration_s(container, stream)
+    return (container.start_time or 0) / av.time_base + lasts_s if len(container.streams) == 1 and lasts_s else None
 
 
 def _has_alpha(stream: VideoStream) -> bool:

@@ -51,12 +51,13 @@ class VideoReader:
         self._on_damage = on_damage
         self._converter = Converter(pixel_format, info.size_wh)
         self._pixel_format = pixel_format
-        self._timeline = CleanTimeline(info.time_base, info.frame_rate)
+        self._timeline = CleanTimeline(info.time_base, info.frame_rate, only_order=info.container == "avi")
         self._container: InputContainer | None = None
         self._decoder: Decoder | None = None
         self._ear: Ear | None = None
         self._end_s: float | None = None
         self._first_dts: int | None = None
+        self._stopped = False
 
     def __enter__(self) -> Self:
         self._ear = Ear()
@@ -77,22 +78,30 @@ class VideoReader:
             self._ear.close()
             self._ear = None
 
+    def stop(self) -> None:
+        """End after the next frame as if the file ended there: how a recording from a camera is ended."""
+        self._stopped = True
+
     def frames(self) -> Iterator[Frame]:
         """Every frame of the span. SourceError if there is none, or at the first damaged one with on_damage="stop"."""
         end = None if self._span_s is None else self._span_s[1]
         first_s = self._origin_s() + (self._span_s[0] if self._span_s else 0.0)
         tick = float(self.time_base)
+        began = False
         nearly_s = min(tick / 2, _NEARLY_S)
         for decoded, damaged in self._decoded(first_s):
             pts = self._timeline.next_pts(decoded.pts, decoded.dts, self._first_dts)
             time_s = pts * tick
-            if self.info.extra.get("live") and self.frames_read == 0:
+            if self.info.extra.get("live") and not began:
+                began = True
                 first_s = time_s + (self._span_s[0] if self._span_s else 0.0)
             if self._span_s is not None and time_s < first_s - nearly_s:
                 continue
             if self._span_s is not None and end is not None and time_s >= first_s - self._span_s[0] + end - nearly_s:
                 break
             yield self._frame(decoded, pts, damaged)
+            if self._stopped:
+                break
         else:
             self._notice_early_end()
         if self.frames_read == 0:
@@ -232,7 +241,8 @@ class VideoReader:
         try:
             self._container.seek(target, stream=stream)
             for packet in self._container.demux(stream):
-                if packet.pts is not None and packet.pts * self.time_base <= time_s and (packet.is_keyframe or not has_index):
+                stamp = packet.pts if packet.pts is not None else packet.dts
+                if stamp is not None and stamp * self.time_base <= time_s and (packet.is_keyframe or not has_index):
                     self._container.seek(target, stream=stream)
                     return
                 break
@@ -250,11 +260,11 @@ class VideoReader:
             self.warnings.append(sentence)
 
     def _notice_early_end(self) -> None:
-        if self._end_s is None or self.info.duration_s is None or (self._span_s is not None and self._span_s[1] is not None):
+        said_s = self.info.extra.get("picture_ends_s")
+        if self._end_s is None or said_s is None or (self._span_s is not None and self._span_s[1] is not None):
             return
-        lasts_s = self._end_s - self._origin_s()
-        if lasts_s < self.info.duration_s - max(_SHORT_BY_S, 2 / float(self.info.frame_rate or 25)):
-            self.warnings.append(f"the video ends at {lasts_s:.2f} s although the file says {self.info.duration_s:.2f} s: it may be cut off")
+        if self._end_s < said_s - max(_SHORT_BY_S, 2 / float(self.info.frame_rate or 25)):
+            self.warnings.append(f"the video ends at {self._end_s:.2f} s although the file says {said_s:.2f} s: it may be cut off")
 
     def _sum_up(self) -> None:
         self.warnings += self._timeline.warnings()

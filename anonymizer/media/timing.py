@@ -11,7 +11,9 @@ NEW_TIMELINE_S = Fraction(1, 5)
 class CleanTimeline:
     """Makes presentation times out of what a file says: never missing, never repeated, never backwards."""
 
-    def __init__(self, time_base: Fraction, frame_rate: Fraction | None) -> None:
+    def __init__(self, time_base: Fraction, frame_rate: Fraction | None, *, only_order: bool = False) -> None:
+        """`only_order`: such files never have presentation times, and lack none (AVI)."""
+        self._only_order = only_order
         self._time_base = time_base
         self._step = max(1, round(1 / ((frame_rate or 25) * time_base)))
         self._offset = 0
@@ -27,7 +29,7 @@ class CleanTimeline:
         """
         said = pts
         if pts is None:
-            self._missing += 1
+            self._missing += not self._only_order
             if dts is not None:
                 if self._delay is None:
                     self._delay = 0 if first_dts is None or self._last is not None else max(0, dts - first_dts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,13 +13,14 @@ import numpy as np
 import pytest
 
 from anonymizer.errors import SourceError
-from anonymizer.media import VideoReader, probe
+from anonymizer.media import VideoReader, probe, sources
 from anonymizer.media.timing import CleanTimeline, OutputClock
 from anonymizer.types import Frame
 from tests.conftest import draw_picture
 from tests.media.clips import Clip, decode, run, times_s, write
 
 MS = Fraction(1, 1000)
+probe_module = sys.modules["anonymizer.media.probe"]  # The package shows the function of that name.
 
 
 def read(path: Path, **wishes: object) -> tuple[list[Frame], list[str]]:
@@ -269,3 +271,26 @@ def test_each_frame_has_a_tick_of_its_own() -> None:
     clock = OutputClock(MS, Fraction(1, 25))
     assert [clock.place(pts) for pts in (0, 40, 41, 55, 200)] == [0, 1, 2, 3, 5]
     assert clock.moved == 2
+
+
+def test_a_camera_is_recorded_until_the_span_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg's test pattern stands in for the camera: it never ends, has no length and no index, and cannot be sought in."""
+    for module in (sources, probe_module):
+        monkeypatch.setattr(module, "webcam_device", lambda path: "testsrc=size=64x48:rate=25" if str(path) == "0" else None)
+    monkeypatch.setattr(sources, "WEBCAM_FORMAT", "lavfi")
+    done = run(Path("0"), tmp_path / "out.mp4", span_s=(0.0, 1.0))
+    assert done.source.extra["live"]
+    assert len(done.frames) == 25
+    assert times_s(done.path) == pytest.approx([0.04 * n for n in range(25)], abs=0.001)
+    later = run(Path("0"), tmp_path / "later.mkv", span_s=(0.4, 0.8))
+    assert [frame.pts for frame in later.frames] == list(range(10, 20))
+    assert times_s(later.path)[0] == 0
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi", ".mov", ".webm"])
+@pytest.mark.parametrize("start", [0, 1500])
+def test_a_whole_file_is_not_called_cut_off_because_its_sound_is_longer(suffix: str, start: int, tmp_path: Path) -> None:
+    sound, codec = ("libopus", "libvpx") if suffix == ".webm" else ("libmp3lame", "libx264")
+    late = {} if suffix == ".avi" else {"time_base": MS, "pts": [start + 40 * n for n in range(12)]}
+    path = write(Clip(f"in{suffix}", codec=codec, audio=(sound,), audio_offset_s=2.0, options={"bf": "0"} if suffix != ".webm" else {}, **late), tmp_path)
+    assert read(path)[1] == []
