@@ -122,8 +122,9 @@ def open_output(file: BinaryIO | OutputFile, output: Output) -> tuple[OutputCont
     context.thread_type = "AUTO"
     if output.codec == "hevc" and output.container.muxer in ("mp4", "mov"):
         context.codec_tag = "hvc1"  # The tag that Apple's players know.
-    if output.orientation != 1 and output.container.keeps_display_matrix:
-        stream.set_display_matrix(output.matrix or display_matrix(output.orientation))
+    matrix = output.matrix or display_matrix(output.orientation)
+    if output.container.keeps_display_matrix and matrix != display_matrix(1):
+        stream.set_display_matrix(matrix)  # The source's own, odd angles and all.
     return container, stream
 
 
