@@ -25,8 +25,8 @@ from anonymizer.types import Observation, Picture, Region
 
 Shape = Literal["ellipse", "box"]
 SHAPES: Mapping[str, Shape] = {"face": "ellipse", "head": "ellipse"}  # everything else is covered by a box
-# Detectors miss a box's true edge by about a pixel of the picture they saw, however small the object is.
-PAD_PX = 1.0
+# Detectors miss a box's true edge by one or two pixels of the picture they saw, however small the object is.
+PAD_PX = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,7 @@ class Equipment:
                 long_side=preset.long_side,
                 tile_wh=preset.tile_wh,
                 tile_overlap=preset.tile_overlap,
+                coarse_side=preset.coarse_side,
                 weak={label: policy.weak_score for label, policy in policies.items()},
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones),
                 deadline_s=config.timeout_s,

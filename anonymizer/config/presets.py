@@ -13,11 +13,12 @@ class Preset:
     long_side: int  # of the picture a detector sees, in pixels; frames are never enlarged
     tile_wh: tuple[int, int] | None = None  # looked at in tiles of this size besides
     tile_overlap: float = 0.2
+    coarse_side: int | None = None  # and looked at once more at this size, for what fills the picture
     about: str = ""
 
 
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset(640, about="pictures of 640 px: large faces and plates, the least time"),
-    "balanced": Preset(960, about="pictures of 960 px: what most footage needs"),
-    "thorough": Preset(1920, (1280, 1280), about="pictures of 1920 px, whole and in tiles: small and far objects, several times the time"),
+    "balanced": Preset(960, coarse_side=480, about="pictures of 960 px, and of 480 for large objects: what most footage needs"),
+    "thorough": Preset(1920, (1280, 1280), coarse_side=480, about="pictures of 1920 px, whole and in tiles: small and far objects, several times the time"),
 }

@@ -13,6 +13,11 @@ from anonymizer.detection.nms import areas, intersections, suppressed
 from anonymizer.types import Detections
 
 BORDER_PX = 4  # A box that ends this close to a tile's inner edge may have been cut by it.
+_WORTH_A_LOOK = 0.8  # A coarse picture that is hardly smaller shows nothing new.
+# Shares of the picture's longer side, chosen on moving clips: large false faces go, faces that fill the picture come.
+COARSE_FROM = 0.1
+FINE_UP_TO = 0.3
+SURE = 0.3
 _CUT_SHARE = 0.25  # Two parts of one thing share at least this much of the smaller part: the tiles' overlap,
 _CUT_ALONG = 0.5  # and this much (intersection over union) of their extent along the edge that cut them.
 
@@ -33,6 +38,11 @@ class View:
         size_wh = (max(1, round((right - left) * self.scale)), max(1, round((bottom - top) * self.scale)))
         return np.asarray(cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
 
+    def placed(self, found: Detections) -> Detections:
+        """What was found in these pixels, as boxes of the picture."""
+        left, top = self.xyxy[:2]
+        return Detections(found.xyxy / np.float32(self.scale) + np.asarray([left, top, left, top], np.float32), found.score, found.label)
+
 
 def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap: float) -> tuple[View, ...]:
     """The whole picture and, where it is bigger than a tile, the tiles; the whole then is shrunk to a tile's size.
@@ -46,6 +56,25 @@ def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap:
     columns, rows = _starts(width, tile_wh[0], overlap), _starts(height, tile_wh[1], overlap)
     tiles = (View((x, y, min(x + tile_wh[0], width), min(y + tile_wh[1], height))) for y in rows for x in columns)
     return (View(whole, min(tile_wh[0] / width, tile_wh[1] / height)), *tiles)
+
+
+def coarse_view(picture_wh: tuple[int, int], coarse_side: int | None) -> tuple[View, ...]:
+    """The whole picture at its coarse size, if there is one that is worth a look."""
+    scale = 1.0 if coarse_side is None else coarse_side / max(picture_wh)
+    return (View((0, 0, *picture_wh), scale),) if scale < _WORTH_A_LOOK else ()
+
+
+def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:
+    """What both looks saw, but for what each sees badly: the coarse one small things, the fine one large ones.
+
+    A large thing that the fine look is sure of stays.
+    """
+    large = _longer_sides(fine) > FINE_UP_TO * long_side
+    return Detections.joined([fine.where(~large | (fine.score >= SURE)), coarse.where(_longer_sides(coarse) >= COARSE_FROM * long_side)])
+
+
+def _longer_sides(found: Detections) -> NDArray[np.float32]:
+    return np.asarray(np.maximum(found.xyxy[:, 2] - found.xyxy[:, 0], found.xyxy[:, 3] - found.xyxy[:, 1]))
 
 
 def _starts(side: int, tile: int, overlap: float) -> list[int]:

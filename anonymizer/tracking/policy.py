@@ -60,7 +60,7 @@ class TrackingPolicy:
     backfill_s: float = 1.0  # cover before the first sighting; never more than the look-ahead
     hold_s: float = 0.4  # cover after the last sighting of an object that reached the frame's edge
     vanished_hold_s: float = 0.8  # and of one that vanished in the middle of the picture
-    hysteresis_s: float = 0.2  # a cover is never smaller than its neighbours so far to either side
+    hysteresis_s: float = 0.1  # a cover is never smaller than its neighbours so far to either side
     smoothing_s: float = 0.08  # standard deviation of the weights that calm the centre
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
     zones: tuple[Zone, ...] = ()

@@ -16,7 +16,7 @@ def test_later_layers_win_key_by_key(tmp_path: Path) -> None:
     assert loaded.config.encoding.crf == 23
     assert loaded.config.encoding.options == {"tune": "film", "threads": "2"}
     assert loaded.config.strictness == 0.7
-    assert loaded.config.padding == {"face": 0.3, "plate": 0.12}
+    assert loaded.config.padding == {"face": 0.3, "plate": 0.05}
     assert loaded.config.preset == "thorough"
     assert loaded.config.audio == "drop"
     origins = {key: loaded.origin(key) for key in ("encoding.crf", "strictness", "padding.face", "padding.plate", "preset", "audio")}
@@ -158,7 +158,7 @@ def test_config_can_be_made_directly_and_never_changed() -> None:
     config = Config(detect=("face",), zones=(Zone(1, 2, 3, 4),))
     with pytest.raises(ValueError, match="frozen"):
         config.preset = "fast"  # type: ignore[misc]
-    assert config.padding_of("face") == 0.12
+    assert config.padding_of("face") == 0.09
     assert config.padding_of("badge") == 0.12
     assert load_config(values={"effect.color": "White"}).config.effect.color_rgb == (255, 255, 255)
 
