@@ -159,7 +159,7 @@ def test_config_can_be_made_directly_and_never_changed() -> None:
     with pytest.raises(ValueError, match="frozen"):
         config.preset = "fast"  # type: ignore[misc]
     assert config.padding_of("face") == 0.09
-    assert config.padding_of("badge") == 0.12
+    assert config.padding_of("badge") == 0.09
     assert load_config(values={"effect.color": "White"}).config.effect.color_rgb == (255, 255, 255)
 
 

@@ -3,79 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anonymizer.errors import ModelError, UndecidedFrameError
-from anonymizer.geometry import Geometry
-from anonymizer.tracking import Tracker, TrackingPolicy, glimpse_of
-from anonymizer.types import Decision, Detections, Observation, Region
-
-SIZE_WH = (320, 180)
-GEOMETRY = Geometry(SIZE_WH)
-FPS = 25
-STRONG, WEAK = 0.9, 0.3
-
-Box = tuple[float, float, float, float]
-Found = tuple[Box, float]
-
-
-def scene(seed: int = 0) -> NDArray[np.uint8]:
-    """A textured glimpse, the same for the same seed."""
-    coarse = np.random.default_rng(seed).integers(20, 236, (6, 9, 3)).astype(np.uint8)
-    return glimpse_of(np.kron(coarse, np.ones((30, 36, 1), np.uint8)))
-
-
-SCENE, OTHER_SCENE = scene(0), scene(1)
-
-
-def look(index: int, found: list[Found], label: str = "face") -> Observation:
-    return Observation(index, Detections.of([box for box, _ in found], [score for _, score in found], label))
-
-
-def run(
-    frames: list[list[Found]],
-    policy: TrackingPolicy | None = None,
-    *,
-    times_s: list[float] | None = None,
-    glimpses: list[NDArray[np.uint8]] | None = None,
-    damaged: frozenset[int] = frozenset(),
-    label: str = "face",
-) -> list[Decision]:
-    """Every decision of a clip, after checking that each frame got exactly one, in order."""
-    tracker = Tracker(policy or TrackingPolicy(), GEOMETRY, FPS)
-    decisions: list[Decision] = []
-    for index, found in enumerate(frames):
-        time_s = times_s[index] if times_s else index / FPS
-        glimpse = glimpses[index] if glimpses else SCENE
-        decisions += tracker.push(look(index, found, label), time_s, glimpse, damaged=index in damaged)
-    decisions += tracker.flush()
-    assert [decision.frame_index for decision in decisions] == list(range(len(frames)))
-    assert tracker.flush() == []
-    return decisions
-
-
-def at(cx: float, cy: float, side: float = 20, score: float = STRONG) -> Found:
-    return (cx - side / 2, cy - side / 2, cx + side / 2, cy + side / 2), score
-
-
-def covers(decision: Decision, box: Box) -> bool:
-    """Whether one region's box holds the whole of `box`."""
-    return any(r.xyxy[0] <= box[0] and r.xyxy[1] <= box[1] and r.xyxy[2] >= box[2] and r.xyxy[3] >= box[3] for r in decision.regions)
-
-
-def covers_point(decision: Decision, x: float, y: float) -> bool:
-    return any(r.xyxy[0] <= x < r.xyxy[2] and r.xyxy[1] <= y < r.xyxy[3] for r in decision.regions)
-
-
-def covered_frames(decisions: list[Decision]) -> list[int]:
-    return [decision.frame_index for decision in decisions if decision.regions]
-
+from anonymizer.tracking import Tracker, TrackingPolicy
+from anonymizer.types import Observation, Region
+from tests.tracking.clips import FPS, GEOMETRY, OTHER_SCENE, SCENE, STRONG, WEAK, Box, Found, at, covered_frames, covers, covers_point, look, run
 
 # --- what a track adds -----------------------------------------------------------------------------------------
 
@@ -290,70 +226,3 @@ def test_face_cut_by_the_frame_edge_is_covered_to_its_corners() -> None:
     left, top, right, bottom = region.xyxy
     for y in (64, 96):
         assert ((0 - (left + right) / 2) / ((right - left) / 2)) ** 2 + ((y - (top + bottom) / 2) / ((bottom - top) / 2)) ** 2 <= 1
-
-
-# --- properties ------------------------------------------------------------------------------------------------
-
-coordinates = st.tuples(st.floats(0, 300), st.floats(0, 160), st.floats(2, 60), st.floats(2, 60))
-boxes = coordinates.map(lambda c: (c[0], c[1], min(c[0] + c[2], 320.0), min(c[1] + c[3], 180.0)))
-finds = st.lists(st.tuples(boxes, st.floats(0, 1, width=32)), max_size=5)
-clips = st.lists(finds, max_size=12)
-
-
-@given(clips, st.sampled_from(["face", "plate", "person"]), st.sampled_from([0.0, 0.4, 1.0]))
-def test_every_strong_detection_is_covered_in_its_frame(frames: list[list[Found]], label: str, lookahead_s: float) -> None:
-    policy = TrackingPolicy(lookahead_s=lookahead_s)
-    limit = policy.of(label).strong_score
-    for found, decision in zip(frames, run(frames, policy, label=label), strict=True):
-        for box, score in found:
-            if np.float32(score) >= np.float32(limit):
-                assert covers(decision, tuple(np.float32(v).item() for v in box))  # type: ignore[arg-type]
-
-
-@given(clips)
-def test_same_input_gives_the_same_decisions(frames: list[list[Found]]) -> None:
-    assert run(frames) == run(frames)
-
-
-@given(clips, clips)
-def test_weak_detections_never_uncover_a_strong_one(frames: list[list[Found]], more: list[list[Found]]) -> None:
-    weak = [[(box, WEAK) for box, _ in found] for found in more] + [[] for _ in frames]
-    decisions = run([found + extra for found, extra in zip(frames, weak, strict=False)])
-    for found, decision in zip(frames, decisions, strict=True):
-        assert all(covers(decision, tuple(np.float32(v).item() for v in box)) for box, score in found if score > 0.5)  # type: ignore[arg-type]
-
-
-@given(clips)
-def test_weak_detections_elsewhere_change_nothing(frames: list[list[Found]]) -> None:
-    """Far from everything else (objects live in the left half here) they take no cover away."""
-    left = [[((box[0] / 4, box[1], box[2] / 4, box[3]), score) for box, score in found] for found in frames]
-    far = [[*found, at(300, 90, 6, WEAK)] for found in left]
-    assert [decision.regions for decision in strip_ids(run(left))] == [decision.regions for decision in strip_ids(run(far))]
-
-
-def strip_ids(decisions: list[Decision]) -> list[Decision]:
-    return [replace(decision, regions=tuple(replace(region, track_id=None) for region in decision.regions)) for decision in decisions]
-
-
-@settings(max_examples=30)
-@given(clips, clips)
-def test_decisions_before_a_cut_do_not_know_what_comes_after(first: list[list[Found]], second: list[list[Found]]) -> None:
-    glimpses = [SCENE] * len(first) + [OTHER_SCENE] * len(second)
-    together = strip_ids(run(first + second, glimpses=glimpses))
-    alone = strip_ids(run(first)) + strip_ids(run(second, glimpses=[OTHER_SCENE] * len(second)))
-    for one, other in zip(together, alone, strict=True):
-        assert len(one.regions) == len(other.regions)
-        for a, b in zip(one.regions, other.regions, strict=True):
-            assert a.xyxy == pytest.approx(b.xyxy, abs=1e-6)
-
-
-def test_memory_is_bounded_by_the_lookahead() -> None:
-    tracker = Tracker(TrackingPolicy(lookahead_s=0.4), GEOMETRY, FPS)
-    rng = np.random.default_rng(0)
-    for index in range(600):
-        found = [at(100, 90), *(at(*rng.uniform((10, 10), (310, 170))) for _ in range(3))]
-        tracker.push(look(index, found), index / FPS, SCENE)
-    assert len(tracker._pending) <= 0.4 * FPS + 1
-    assert len(tracker._timeline.clock_s) <= 4 * FPS
-    assert len(tracker._tracks) + len(tracker._resting) <= 4 * FPS * 4
-    assert max(track.last - track.first for track in tracker._tracks) <= 8 * FPS
