@@ -70,7 +70,8 @@ class Equipment:
                 tile_wh=preset.tile_wh,
                 tile_overlap=preset.tile_overlap,
                 coarse_side=preset.coarse_side,
-                weak={label: policy.weak_score for label, policy in policies.items()},
+                # Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not.
+                weak={label: policy.weak_score / 2 for label, policy in policies.items()},
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones),
                 deadline_s=config.timeout_s,
             ),

@@ -97,7 +97,8 @@ def detect_video(
         require_target(plan, source=source, overwrite=overwrite)
     info = probe(source)
     log, tally = RunLog(info, equipment, progress, cancel), Tally()
-    pixel_format = plan_encoding(info, source, equipment.encoding_choice).pixel_format
+    # Nothing is written but boxes: any file type that holds every format will do.
+    pixel_format = plan_encoding(info, source.with_suffix(".mkv"), equipment.encoding_choice).pixel_format
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(info, pixel_format=pixel_format, span_s=equipment.span, on_damage=equipment.config.on_damage))
         writer = None if plan is None else stack.enter_context(PlanWriter(plan, _plan_header(info, equipment), overwrite=overwrite))

@@ -17,6 +17,8 @@ from anonymizer.cli import config, detect, doctor, models, run
 from anonymizer.cli.printing import OutputClosedError, say, tell_error
 from anonymizer.errors import AnonymizerError
 
+# SIGHUP comes when a terminal is closed; Windows has none.
+_STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 FIRST_STEPS = """\
 anonymizer covers every face and license plate in a video or picture.
 
@@ -113,11 +115,11 @@ def _stop_on_signals() -> None:
     """The first signal lets every block clean up, the second ends the program where it stands."""
 
     def stop(number: int, _: FrameType | None) -> NoReturn:
-        for other in (signal.SIGINT, signal.SIGTERM):
+        for other in _STOPPING:
             signal.signal(other, signal.SIG_DFL)
         raise StoppedError(number)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _STOPPING:
         # A shell that starts a job in the background has it ignore Ctrl-C, and means it.
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, stop)

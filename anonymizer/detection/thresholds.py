@@ -19,7 +19,7 @@ STRICTNESS_WORDS = {"relaxed": 0.25, "normal": 0.5, "strict": 0.75, "paranoid": 
 # From strictness 0 to 1 the odds fall by this factor (with the first network from 0.1 to 1.5 false faces a picture), and
 # from strong to weak by the other: weaker ones lie beside objects more often than on them, and would lead tracks astray.
 _ODDS_RANGE = 8.0
-_ODDS_OF_WEAK = 1 / 5
+_ODDS_OF_WEAK = 1 / 3
 # Without a card: Ultralytics' customary 0.25 in the middle, and BYTE's second threshold (arXiv 2110.06864) below it.
 _UNCALIBRATED = {0.0: (0.45, 0.20), 0.5: (0.25, 0.10), 1.0: (0.10, 0.04)}
 _CERTAIN = 1e-3  # Shares of 0 and 1 are those of too few pictures; their odds would be none.

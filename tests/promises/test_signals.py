@@ -56,6 +56,7 @@ STAGES = [
 SIGNALS = [
     pytest.param(signal.SIGINT, 130, id="ctrl-c"),
     pytest.param(signal.SIGTERM, 143, id="terminated"),
+    pytest.param(signal.SIGHUP, 129, id="terminal-closed"),
     pytest.param(signal.SIGKILL, -9, id="killed"),
 ]
 
