@@ -18,8 +18,10 @@ from pydantic import BaseModel, ValidationError
 
 from anonymizer.config.schema import Config, HintedError
 from anonymizer.errors import ConfigError
+from anonymizer.regular import read_regular
 
 _ADDING_UP = {"zones"}
+_MOST_BYTES = 1 << 20  # of a file of your own; the longest profile has some thousands
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ def load_config(
     _lay(merged, origins, _read_yaml(_profile_text(profile), f"profile {profile}"), f"profile {profile}")
     if file is not None:
         try:
-            text = file.read_text(encoding="utf-8")
+            text = read_regular(file, _MOST_BYTES).decode("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             raise ConfigError(f"{file.name}: {reason.lower()}", hint="name a YAML file with --config") from error
@@ -128,6 +130,8 @@ def _read_yaml(text: str, name: str) -> dict[str, Any]:
         where = f"line {mark.line + 1}: " if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError(f"{name}: {where}{problem}", hint="write it as YAML: a key, a colon, a value") from error
+    except RecursionError as error:
+        raise ConfigError(f"{name}: is nested too deeply", hint="write it as YAML: a key, a colon, a value") from error
     if found is None:
         return {}
     if not isinstance(found, dict):

@@ -14,6 +14,9 @@ from anonymizer.detection.session import TIMEOUT_S
 from anonymizer.detection.thresholds import Thresholds, thresholds_for
 from anonymizer.detection.yolo import Network, YoloDetector
 from anonymizer.errors import ConfigError, ModelError
+from anonymizer.regular import read_regular
+
+_MOST_BYTES = 1 << 31  # An ONNX file is one protobuf message, which cannot be longer.
 
 
 def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads: int | None = None, timeout_s: float = TIMEOUT_S) -> tuple[Detector, ...]:
@@ -101,7 +104,7 @@ def _foreign(path: Path, wanted: Sequence[str], threads: int | None, timeout_s: 
 def _bytes_of(path: Path) -> bytes:
     """The content of a weights file."""
     try:
-        return path.read_bytes()
+        return read_regular(path, _MOST_BYTES)
     except OSError as error:
         raise ModelError(
             f"{path.name}: the weights cannot be read ({error.strerror})", hint="say --weights LABEL=FILE with an existing .onnx or .pt file"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+from anonymizer.regular import create_regular
+
 
 class OutputFile:
     """A file open for writing; `failure` is the first error it met.
@@ -14,7 +16,7 @@ class OutputFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("wb")
+        self._file = create_regular(path)
         self.name = path.name
         self.failure: OSError | None = None
 

@@ -19,6 +19,7 @@ from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from anonymizer.errors import AnonymizerError, ConfigError, TargetError
 from anonymizer.media.images import PICTURE_SUFFIXES, StillImage, read_image
+from anonymizer.regular import create_regular
 from anonymizer.types import Carrier, SealedFrame
 
 JPEG_QUALITY = 95  # Where there is no source to take the tables from: above it files grow and no eye sees a difference.
@@ -66,7 +67,8 @@ def write_image(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             data = _encoded(pictures, frames, still, kind, profile, jpeg_quality)
-        staging.write_bytes(data)
+        with create_regular(staging) as file:
+            file.write(data)
     except (OSError, ValueError, RuntimeError, MemoryError, cv2.error) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
         raise TargetError(f"{still.path.name}: cannot be written as {kind.lower()} ({reason})", hint="check space and permissions of the folder") from error

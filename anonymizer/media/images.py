@@ -7,6 +7,7 @@ behind and listed.
 
 from __future__ import annotations
 
+import errno
 import io
 import threading
 import warnings
@@ -26,6 +27,7 @@ from anonymizer.errors import SourceError
 from anonymizer.media.image_carriers import list_carriers, png_chunks, riff_chunks
 from anonymizer.media.image_pixels import deep_pixels, needs_deep_reader, workable_pixels
 from anonymizer.media.image_tags import DNG_VERSION, ORIENTATION, TiffTags, orientation_of
+from anonymizer.regular import open_regular, read_regular
 from anonymizer.types import Carrier, Color, Frame
 
 PICTURE_SUFFIXES = {
@@ -75,7 +77,7 @@ def is_image(path: Path | str) -> bool:
     if suffix in REFUSED_SUFFIXES:
         return True
     try:
-        with open(path, "rb") as file:
+        with open_regular(path) as file:
             head = file.read(64)
     except OSError:
         head = b""
@@ -131,10 +133,10 @@ def read_image(path: Path | str) -> StillImage:
 
 def _read_bytes(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise SourceError(f"{path.name}: a picture file of more than {MAX_FILE_BYTES >> 30} GiB is not read", hint=_HINT)
-        return path.read_bytes()
+        return read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
+        if error.errno == errno.EFBIG:
+            raise SourceError(f"{path.name}: a picture file of more than {MAX_FILE_BYTES >> 30} GiB is not read", hint=_HINT) from error
         raise SourceError(f"{path.name}: cannot be read ({error.strerror})", hint="check the path and its permissions") from error
 
 

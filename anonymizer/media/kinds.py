@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from anonymizer.media.images import is_image
+from anonymizer.regular import open_regular
 
 Kind = Literal["video", "image"]
 
@@ -38,7 +39,7 @@ def kind_of(path: Path) -> Kind | None:
 
 def _starts_like_video(path: Path) -> bool:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(192)
     except OSError:
         return False

@@ -5,7 +5,8 @@ from anonymizer.publishing.ledger import LEDGER_NAME, Ledger
 from anonymizer.publishing.plan import Plan, PlanWriter, file_sha256, read_plan
 from anonymizer.publishing.plan_lines import PlanHeader
 from anonymizer.publishing.report import Coverage, Progress, Report, Settings, summary_rows
-from anonymizer.publishing.staging import find_leftovers, require_target, staged, sweep_leftovers
+from anonymizer.publishing.staging import find_leftovers, staged, sweep_leftovers
+from anonymizer.publishing.targets import require_target
 
 __all__ = [
     "LEDGER_NAME",

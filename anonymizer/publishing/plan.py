@@ -12,6 +12,7 @@ read wrongly would leave someone in clear.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -23,10 +24,12 @@ from typing import Any, BinaryIO, NoReturn, TextIO
 from anonymizer.errors import ConfigError, SourceError, TargetError
 from anonymizer.publishing.plan_lines import FRAME_KEYS, PlanHeader, frame_of, header_line, header_of, region_line, whole
 from anonymizer.publishing.staging import staged
+from anonymizer.regular import create_regular, open_regular
 from anonymizer.types import Decision
 
-_LONGEST_LINE_BYTES = 16 * 2**20  # 100,000 regions in one frame; anything longer is not a plan
+LONGEST_LINE_BYTES = 2**21  # 15,000 regions in one frame; anything longer is not a plan, and read as JSON takes 50 times the memory
 _LAST_LINE_BYTES = 4096
+_LONGEST_PROBLEM = 300  # characters: what is wrong may itself be megabytes long
 _HINT = "make the plan again with: anonymizer detect IN --plan PLAN"
 
 
@@ -46,7 +49,7 @@ class PlanWriter:
     def __enter__(self) -> PlanWriter:
         with ExitStack() as stack:  # Closed, and the staging file with it, if the header cannot be written.
             staging = stack.enter_context(staged(self._path, overwrite=self._overwrite))
-            self._file = stack.enter_context(staging.open("w", encoding="ascii", newline="\n"))
+            self._file = stack.enter_context(_created(staging, self._path.name))
             self._write(header_line(self._header))
             self._stack = stack.pop_all()
         return self
@@ -78,7 +81,10 @@ class PlanWriter:
     def _write(self, line: Mapping[str, Any]) -> None:
         if self._file is None:
             raise ValueError("a plan is written inside its with block")
-        self._file.write(json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n")
+        text = json.dumps(line, allow_nan=False, separators=(",", ":")) + "\n"
+        if len(text) > LONGEST_LINE_BYTES:
+            raise TargetError(f"{self._path.name}: has no room for all that is covered in frame {self._frames}", hint="cover the whole frame with one zone")
+        self._file.write(text)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,13 +132,13 @@ def read_plan(path: Path, source: Path) -> Plan:
         _, line = next(_lines(file, path), (1, {}))
         try:
             header = header_of(line)
-        except (ValueError, TypeError, KeyError, ZeroDivisionError) as error:
+        except (ValueError, TypeError, KeyError, ArithmeticError) as error:
             _refuse(path, 1, f"not the header of a plan ({error})")
     frame_count = _frame_count(path)
     if header.source_sha256 != file_sha256(source):
         raise ConfigError(
             f"{path.name}: was made for another file than {source.name}",
-            hint=f"it was made for {header.source_name}; {_HINT}",
+            hint=f"it was made for {header.source_name[:255]}; {_HINT}",
         )
     return Plan(path, header, frame_count)
 
@@ -140,15 +146,22 @@ def read_plan(path: Path, source: Path) -> Plan:
 def file_sha256(path: Path) -> str:
     """The SHA-256 of a file's bytes, read in pieces; SourceError if it cannot be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise SourceError(f"{path.name}: {(error.strerror or str(error)).lower()}", hint="check the path and its permissions") from error
 
 
+def _created(staging: Path, name: str) -> TextIO:
+    try:
+        return io.TextIOWrapper(create_regular(staging), encoding="ascii", newline="\n")
+    except OSError as error:
+        raise TargetError(f"{name}: {(error.strerror or str(error)).lower()}", hint="nothing was published; look at who writes to the folder") from error
+
+
 def _opened(path: Path) -> BinaryIO:
     try:
-        return path.open("rb")
+        return open_regular(path)
     except OSError as error:
         raise ConfigError(f"{path.name}: {(error.strerror or str(error)).lower()}", hint=_HINT) from error
 
@@ -159,11 +172,13 @@ def _lines(file: BinaryIO, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     while True:
         number += 1
         try:
-            text = file.readline(_LONGEST_LINE_BYTES)
+            text = file.readline(LONGEST_LINE_BYTES + 1)
         except OSError as error:
             _refuse(path, number, f"it cannot be read ({error})")
         if not text:
             return
+        if len(text) > LONGEST_LINE_BYTES:
+            _refuse(path, number, f"is longer than {LONGEST_LINE_BYTES >> 20} MiB, as no line of a plan is")
         if not text.endswith(b"\n"):
             _refuse(path, number, "the line does not end, the plan may be cut")
         yield number, _parsed(text, path, number)
@@ -182,7 +197,7 @@ def _parsed(text: bytes, path: Path, number: int) -> dict[str, Any]:
 def _frame_count(path: Path) -> int:
     """What the last line says, read from the end: a cut plan is refused before hours of work, not after."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - _LAST_LINE_BYTES))
             last = file.read().splitlines(keepends=True)[-1]
@@ -207,4 +222,5 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refuse(path: Path, number: int, problem: str) -> NoReturn:
-    raise ConfigError(f"{path.name}: line {number}: {problem}", hint=_HINT)
+    said = problem if len(problem) <= _LONGEST_PROBLEM else f"{problem[:_LONGEST_PROBLEM]}..."
+    raise ConfigError(f"{path.name}: line {number}: {said}", hint=_HINT)

@@ -19,7 +19,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from anonymizer.errors import ConfigError, TargetError
+from anonymizer.errors import TargetError
+from anonymizer.publishing.folder import Folder
+from anonymizer.publishing.targets import require_target, words_of
 
 _flock: Callable[[int, int], None] | None
 try:
@@ -40,38 +42,6 @@ _UMASK_LOCK = threading.Lock()
 _OPEN_FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
-def require_target(target: Path, *, source: Path | None = None, overwrite: bool = False) -> None:
-    """Refuse a target that cannot or must not be written, before any work is done.
-
-    ConfigError where the command is wrong (the input itself, an existing file without `overwrite`), TargetError
-    where the world is (no such folder, not a folder, not writable). A symbolic link at `target` is what gets
-    replaced, never the file it points to.
-    """
-    try:
-        _require_target(target, source, overwrite)
-    except OSError as error:  # A folder on the way that may not be entered, a name too long.
-        raise TargetError(f"{target.name}: {_words(error)}", hint="choose another output with -o") from error
-
-
-def _require_target(target: Path, source: Path | None, overwrite: bool) -> None:
-    if source is not None and _same_file(source, target):
-        raise ConfigError(f"{target.name}: is the input itself", hint="name another output with -o; the input is never changed")
-    if target.is_dir():
-        raise TargetError(f"{target.name}: is a folder", hint="name a file in it")
-    if os.path.lexists(target):
-        if not (target.is_file() or target.is_symlink()):
-            raise TargetError(f"{target.name}: is not a regular file", hint="write to a file; devices and pipes cannot be published whole")
-        if not overwrite:
-            raise ConfigError(f"{target.name}: already exists", hint="say -y to replace it, or name another file")
-    folder = target.parent
-    if not folder.exists():
-        raise TargetError(f"{target.name}: the folder {folder} does not exist", hint=f"make it first: mkdir -p {folder}")
-    if not folder.is_dir():
-        raise TargetError(f"{target.name}: {folder} is not a folder", hint="name an output inside a folder")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise TargetError(f"{target.name}: the folder {folder} cannot be written", hint="choose another folder with -o, or change its permissions")
-
-
 @contextmanager
 def staged(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     """Give a hidden path beside `target`; move it there only if the block ends without an error.
@@ -82,18 +52,14 @@ def staged(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
     require_target(target, overwrite=overwrite)
     sweep_leftovers(target.parent)
     staging = target.with_name(_staging_name(target.name))
-    descriptor = _create_locked(staging, target)
-    try:
+    with contextlib.closing(Folder(target.parent)) as folder, _created(folder, staging, target) as descriptor:
         try:
             yield staging
-            _publish(descriptor, staging, target, overwrite=overwrite)
+            _publish(descriptor, folder, staging, target, overwrite=overwrite)
         except OSError as error:
             if error.errno not in _DISK_FULL:
                 raise
-            raise TargetError(f"{target.name}: {_words(error)}", hint="nothing was published; free some space or choose another folder with -o") from error
-    finally:
-        _remove(descriptor, staging)
-        os.close(descriptor)  # Only now: an unlocked staging file is everybody's to remove.
+            raise TargetError(f"{target.name}: {words_of(error)}", hint="nothing was published; free some space or choose another folder with -o") from error
 
 
 def find_leftovers(folder: Path) -> tuple[Path, ...]:
@@ -135,22 +101,33 @@ def _staging_files(folder: Path) -> list[Path]:
     return [folder / name for name in sorted(names)]
 
 
-def _create_locked(staging: Path, target: Path) -> int:
+@contextmanager
+def _created(folder: Folder, staging: Path, target: Path) -> Iterator[int]:
+    """Hold the new staging file; at the end there is none."""
+    descriptor = _create_locked(folder, staging, target)
+    try:
+        yield descriptor
+    finally:
+        _remove(descriptor, folder, staging)
+        os.close(descriptor)  # Only now: an unlocked staging file is everybody's to remove.
+
+
+def _create_locked(folder: Folder, staging: Path, target: Path) -> int:
     """A descriptor of the new, locked, empty staging file; TargetError if another run holds it."""
     deadline_s = time.monotonic() + _LOCK_PATIENCE_S
     while True:
         try:
-            descriptor = os.open(staging, _OPEN_FLAGS | os.O_CREAT | os.O_EXCL, 0o600)
+            descriptor = folder.create(staging.name, _OPEN_FLAGS)
         except FileExistsError:
             with _taken_over(staging) as is_ours:
                 if is_ours:
                     staging.unlink(missing_ok=True)
                     continue
         except OSError as error:
-            raise TargetError(f"{target.name}: {_words(error)}", hint=f"choose another folder than {target.parent} with -o") from error
+            raise TargetError(f"{target.name}: {words_of(error)}", hint=f"choose another folder than {target.parent} with -o") from error
         else:
             # A sweep that came between creation and lock has removed the name: then this file is nobody's, begin again.
-            if _lock(descriptor) is not False and _is_named(descriptor, staging):
+            if _lock(descriptor) is not False and folder.names(staging.name, descriptor):
                 return descriptor
             os.close(descriptor)
         if time.monotonic() > deadline_s:
@@ -195,43 +172,52 @@ def _is_named(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _publish(descriptor: int, staging: Path, target: Path, *, overwrite: bool) -> None:
+def _publish(descriptor: int, folder: Folder, staging: Path, target: Path, *, overwrite: bool) -> None:
     """Give the whole file its name, so that it survives a power cut; TargetError if that cannot be done."""
-    if not _is_named(descriptor, staging):
+    if not (folder.is_in_place() and folder.names(staging.name, descriptor)):
         raise TargetError(
             f"{target.name}: its unfinished file vanished while it was written", hint=f"nothing was published; look at who cleans {target.parent}"
         )
     if os.fstat(descriptor).st_size == 0:
         raise TargetError(f"{target.name}: nothing was written to it", hint="nothing was published; this is a bug, please report it")
     try:
-        os.chmod(staging, _usual_mode(target))
+        os.chmod(descriptor if os.chmod in os.supports_fd else staging, _usual_mode(target))
         os.fsync(descriptor)
         if overwrite:
-            staging.replace(target)
+            folder.replace(staging.name, target.name)
         else:
-            _rename_without_replacing(staging, target)
-        _flush_folder(target.parent)
+            _rename_without_replacing(folder, staging.name, target.name)
     except FileExistsError as error:
         raise TargetError(f"{target.name}: appeared while it was being made", hint="nothing was replaced; say -y to replace it") from error
     except OSError as error:
-        raise TargetError(f"{target.name}: {_words(error)}", hint="nothing was published; look at the disk, or choose another folder with -o") from error
+        raise TargetError(f"{target.name}: {words_of(error)}", hint="nothing was published; look at the disk, or choose another folder with -o") from error
+    # Names are exchanged faster than they are looked at: only now is it sure what got the name, and where. Whoever
+    # waits for finished files may have taken it already.
+    if not folder.is_in_place() or (folder.has(target.name) and not folder.names(target.name, descriptor)):
+        with contextlib.suppress(OSError):
+            folder.unlink(target.name)
+        raise TargetError(
+            f"{target.name}: was exchanged for another file while it got its name",
+            hint=f"what was put there was removed; look at who writes to {target.parent}",
+        )
+    folder.flush()
 
 
-def _rename_without_replacing(staging: Path, target: Path) -> None:
+def _rename_without_replacing(folder: Folder, staging: str, target: str) -> None:
     """Rename, or raise FileExistsError: os.rename would silently replace."""
     try:
-        os.link(staging, target, follow_symlinks=False)
+        folder.link(staging, target)
     except FileExistsError:
         raise
     except (OSError, NotImplementedError) as error:
         if isinstance(error, OSError) and error.errno not in _NO_LINKS:
             raise
         # File systems without hard links (FAT, some network shares): take the name first, then replace one's own file.
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        staging.replace(target)
+        os.close(folder.create(target, os.O_WRONLY))
+        folder.replace(staging, target)
     else:
         with contextlib.suppress(OSError):  # The target is whole; a second, hidden name for it is left to the next sweep.
-            staging.unlink()
+            folder.unlink(staging)
 
 
 def _usual_mode(target: Path) -> int:
@@ -249,37 +235,17 @@ def _usual_mode(target: Path) -> int:
     return 0o666 & ~umask
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make the new name survive a power cut, where a folder can be opened and flushed."""
-    with contextlib.suppress(OSError):  # Too late to fail: the whole file has its name.
-        descriptor = os.open(folder, os.O_RDONLY)
+def _remove(descriptor: int, folder: Folder, staging: Path) -> None:
+    """Remove the unfinished file, wherever its folder is by now; after publishing there is none."""
+    if folder.names(staging.name, descriptor):
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _remove(descriptor: int, staging: Path) -> None:
-    """Remove the unfinished file; after publishing there is none."""
-    if not _is_named(descriptor, staging):
-        return
-    try:
-        staging.unlink()
-    except OSError:
-        # The folder was made read-only under us: at least nothing of the content stays, unless it is published already.
-        with contextlib.suppress(OSError):
-            if os.fstat(descriptor).st_nlink == 1:
-                os.ftruncate(descriptor, 0)
-
-
-def _same_file(one: Path, other: Path) -> bool:
-    try:
-        return os.path.samefile(one, other)
-    except OSError:
-        return False
-
-
-def _words(error: OSError) -> str:
-    """The system's own words, in lower case: "no space left on device"."""
-    words = os.strerror(error.errno) if error.errno else str(error)
-    return words[:1].lower() + words[1:]
+            folder.unlink(staging.name)
+        except OSError:
+            # The folder was made read-only under us: at least nothing of the content stays, unless it is published already.
+            with contextlib.suppress(OSError):
+                if os.fstat(descriptor).st_nlink == 1:
+                    os.ftruncate(descriptor, 0)
+    # Another folder, or another file, took the place before it was written to: what was written there goes, too.
+    with _taken_over(staging) as is_ours, contextlib.suppress(OSError):
+        if is_ours:
+            staging.unlink()

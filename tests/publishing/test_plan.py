@@ -15,20 +15,23 @@ from hypothesis import strategies as st
 from anonymizer.errors import ConfigError, SourceError, TargetError
 from anonymizer.geometry import Geometry
 from anonymizer.publishing import PlanHeader, PlanWriter, file_sha256, read_plan
+from anonymizer.publishing.plan import LONGEST_LINE_BYTES
+from anonymizer.publishing.plan_lines import FARTHEST_PX
 from anonymizer.types import Decision, Origin, Region, Shape
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
+EDGES = st.floats(-FARTHEST_PX, FARTHEST_PX)
 
 
 @st.composite
 def regions(draw: st.DrawFn) -> Region:
-    left, right = sorted(draw(st.lists(FINITE, min_size=2, max_size=2, unique=True)))
-    top, bottom = sorted(draw(st.lists(FINITE, min_size=2, max_size=2, unique=True)))
+    left, right = sorted(draw(st.lists(EDGES, min_size=2, max_size=2, unique=True)))
+    top, bottom = sorted(draw(st.lists(EDGES, min_size=2, max_size=2, unique=True)))
     return Region(
         draw(st.text()),
         draw(st.sampled_from(get_args(Shape))),
         (left, top, right, bottom),
-        draw(st.none() | st.integers()),
+        draw(st.none() | st.integers(-(2**63), 2**63 - 1)),
         draw(st.sampled_from(get_args(Origin))),
         draw(st.none() | FINITE),
     )
@@ -164,6 +167,20 @@ BROKEN = [
     pytest.param(region_with(origin=["zone"]), "line 3: a region has no shape", id="origin-of-the-wrong-kind"),
     pytest.param(region_with(label=7), "line 3: 7 is not text", id="label-of-the-wrong-kind"),
     pytest.param(region_with(score="gone"), "line 3: score is missing", id="a-key-missing"),
+    pytest.param(region_with(xyxy=[-1e300, -1e300, 1e300, 1e300]), "line 3: -1e\\+300 is an edge beyond every picture", id="a-box-beyond-every-picture"),
+    pytest.param(region_with(xyxy=[1, 2, 1e308, 4]), "line 3: 1e\\+308 is an edge beyond every picture", id="the-last-float"),
+    pytest.param(region_with(xyxy=[1, 2, 1.1e9, 4]), "line 3: 1.1e\\+09 is an edge beyond every picture", id="an-edge-just-beyond-every-picture"),
+    pytest.param(region_with(track_id=2**63), "line 3: 9223372036854775808 is a number beyond", id="a-track-id-of-64-bits"),
+    pytest.param(region_with(track_id=10**4000), "line 3: 1000+\\.\\.\\.0+ is a number beyond", id="a-track-id-of-pages"),
+    pytest.param(region_with(label="\ud800"), "line 3: 'utf-8' codec can't encode", id="half-a-character"),
+    pytest.param(region_with(shape="x" * 10**6), "line 3: a region has no shape 'x{200,300}\\.\\.\\.$", id="an-unknown-shape-of-pages"),
+    pytest.param(lambda lines: [line.replace("412", "1e999") for line in lines], "line 3: inf is not a whole number", id="a-pts-of-infinity"),
+    pytest.param(lambda lines: [*edited(2, pts=10**4000)(lines)], "line 3: 1000+\\.\\.\\.0+ is a number beyond", id="a-pts-of-pages"),
+    pytest.param(edited(4, frames=10**4000), "does not end as a plan does", id="a-frame-count-of-pages"),
+    pytest.param(edited(0, time_base="1e999999999"), "line 1: not the header .*'1e999999999' is not a ratio", id="a-time-base-that-fills-the-memory"),
+    pytest.param(edited(0, coded_wh=[10**400, 2]), "line 1: not the header", id="a-width-of-pages"),
+    pytest.param(edited(1, regions=[[]] * (LONGEST_LINE_BYTES // 3)), "line 2: is longer than 2 MiB", id="a-line-that-fills-the-memory"),
+    pytest.param(lambda lines: [lines[0], " " * 10**8, *lines[1:]], "line 2: is longer than 2 MiB", id="a-line-of-100-mb"),
     pytest.param(lambda lines: [line.replace("[]", '[],"regions":[]') for line in lines], "line 2: .*twice", id="a-key-twice"),
     pytest.param(lambda lines: [line.replace("412", "NaN") for line in lines], "line 3: .*NaN is not a number", id="nan"),
     pytest.param(lambda lines: [line.replace("412", "-Infinity") for line in lines], "line 3: .*-Infinity is not a number", id="infinity"),
@@ -197,3 +214,31 @@ def test_source_whose_name_is_no_text_can_be_planned(tmp_path: Path) -> None:
     source.write_bytes(b"a video")
     write_plan(tmp_path / "p.jsonl", source, [Decision(0)])
     assert read_plan(tmp_path / "p.jsonl", source).header.source_name == source.name
+
+
+def test_score_of_infinity_is_refused(tmp_path: Path, source: Path) -> None:
+    write_plan(tmp_path / "p.jsonl", source, [Decision(0, (Region("face", "box", (1, 2, 3, 4), score=0.5),))])
+    path = tmp_path / "p.jsonl"
+    path.write_text(path.read_text().replace('"score":0.5', '"score":1e999'))
+    with pytest.raises(ConfigError, match=r"^p\.jsonl: line 2: inf is not a number"):
+        list(read_plan(path, source))
+
+
+def test_zero_below_zero_is_an_edge_like_any_other(tmp_path: Path, source: Path) -> None:
+    decision = Decision(0, (Region("face", "box", (-0.0, -0.0, 3, 4)),))
+    write_plan(tmp_path / "p.jsonl", source, [decision])
+    assert list(read_plan(tmp_path / "p.jsonl", source)) == [decision]
+
+
+def test_line_that_could_not_be_read_again_is_not_written(tmp_path: Path, source: Path) -> None:
+    crowd = (Region("face", "box", (1.0, 2.0, 3.0, 4.0)),) * (LONGEST_LINE_BYTES // 64)
+    with pytest.raises(TargetError, match=r"^p\.jsonl: has no room for all that is covered in frame 0"):
+        write_plan(tmp_path / "p.jsonl", source, [Decision(0, crowd)])
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mp4"]
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "folder", "endless-device"])
+def test_plan_that_is_no_file_is_refused_at_once(tmp_path: Path, source: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / "p.jsonl")
+    with pytest.raises(ConfigError, match=r"^p\.jsonl: is (not a regular file|a directory)"):
+        read_plan(tmp_path / "p.jsonl", source)
