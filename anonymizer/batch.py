@@ -1,8 +1,8 @@
 """Many files into one folder: found in a fixed order, each done alone, finished ones skipped, failures remembered.
 
-Outputs keep the path below the folder they were found in, their name and their suffix. What is neither a picture nor
-a video is named and left where it is: nothing is ever copied. Hidden files and folders are passed over; among them
-are the staging files of killed runs.
+Outputs keep the path below the folder they were found in, their name and, where such files can be written, their
+suffix. What is neither a picture nor a video is named and left where it is: nothing is ever copied. Hidden files and
+folders are passed over; among them are the staging files of killed runs.
 """
 
 from __future__ import annotations
@@ -76,11 +76,11 @@ class Summary:
 
 
 def find_jobs(
-    sources: Sequence[str | Path], target_folder: Path, *, name_of: Callable[[Path], str] = lambda source: source.name
+    sources: Sequence[str | Path], target_folder: Path, *, name_of: Callable[[Path, Kind], str] = lambda source, kind: source.name
 ) -> tuple[list[Job], list[Outcome]]:
     """What there is to do for files, folders and patterns, in order, and what is passed over with the reason.
 
-    `name_of` gives the output's name where a format forces another suffix. ConfigError if two sources would get one
+    `name_of` gives the output's name, for where a file type forces another suffix. ConfigError if two sources would get one
     output or an output would lie on a source, SourceError if something named does not exist or nothing is found.
     """
     found: dict[tuple[Path, Path], Kind] = {}
@@ -91,7 +91,7 @@ def find_jobs(
             if kind is None:
                 passed.append(Outcome(path, "skipped", reason="is neither a picture nor a video"))
             else:
-                found.setdefault((path, target_folder / relative.parent / name_of(relative)), kind)
+                found.setdefault((path, target_folder / relative.parent / name_of(path, kind)), kind)
     jobs = [Job(path, target, kind) for (path, target), kind in found.items()]
     if not jobs and not any(outcome.state == "failed" for outcome in passed):
         names = ", ".join(str(source) for source in sources)

@@ -187,7 +187,7 @@ def test_two_sources_of_one_output_are_refused(here: Path) -> None:
     plain(here / "three/a.rm")
     plain(here / "three/a.mp4")
     with pytest.raises(ConfigError, match="would both become"):
-        find_jobs(["three"], Path("out"), name_of=lambda source: source.stem + ".mp4")
+        find_jobs(["three"], Path("out"), name_of=lambda source, kind: source.stem + ".mp4")
 
 
 # --- What is done

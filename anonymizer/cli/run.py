@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from anonymizer.errors import AnonymizerError, ConfigError
 if TYPE_CHECKING:
     from anonymizer.batch import Outcome
     from anonymizer.equipment import Equipment
+    from anonymizer.media import Kind
     from anonymizer.publishing import Report
 
 EPILOG = exit_codes(0, 1, 2, 3, 4, 5, 6, 130, 143)
@@ -63,10 +65,11 @@ def run(
         raise ConfigError("a plan belongs to one input", hint="name the file that the plan was made for")
     if not single:
         return _run_many(inputs, folder_for(output), loaded.config, overwrite=overwrite, quiet=quiet, as_json=as_json)
-    target = target_for(inputs[0], output)
+    target, notes = target_for(inputs[0], output, codec=loaded.config.encoding.codec, keep=loaded.config.keep)
     if is_camera(inputs[0]) and loaded.config.span is None:
         raise ConfigError(f"{inputs[0]}: a camera has no end", hint="say how long to record: --span 0-1:00")
     report = _run_one(Path(inputs[0]), target, loaded.config, plan=plan, overwrite=overwrite, quiet=quiet)
+    report = replace(report, notes=(*notes, *report.notes))
     if as_json:
         say_json(report.to_json())
     elif not quiet:
@@ -95,15 +98,20 @@ def _anonymize(source: Path, target: Path, equipment: Equipment, *, plan: Path |
 def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, quiet: bool, as_json: bool) -> int:
     from anonymizer.batch import Job, Summary, find_jobs, run_batch
     from anonymizer.equipment import Equipment
+    from anonymizer.media import name_in_folder, suffix_for, suffix_note
     from anonymizer.publishing import Settings, file_sha256
 
-    jobs, passed = find_jobs(inputs, folder)
+    def suffix_of(source: Path, kind: Kind) -> str:
+        return suffix_for(source, kind, codec=config.encoding.codec, keep=config.keep)
+
+    jobs, passed = find_jobs(inputs, folder, name_of=lambda source, kind: name_in_folder(source, suffix_of(source, kind)))
     equipment = Equipment.of(config)
     config_hash, weights = equipment.hashes
     places = {job.target: f"[{number}/{len(jobs)}] {job.source.name}" for number, job in enumerate(jobs, start=1)}
 
-    def run_one(job: Job, replace: bool) -> Report:
-        return _anonymize(job.source, job.target, equipment, plan=None, overwrite=replace, name=places[job.target], quiet=quiet)
+    def run_one(job: Job, overwrite: bool) -> Report:
+        report = _anonymize(job.source, job.target, equipment, plan=None, overwrite=overwrite, name=places[job.target], quiet=quiet)
+        return replace(report, notes=(*suffix_note(job.source, suffix_of(job.source, job.kind)), *report.notes))
 
     def settings_of(source: Path) -> Settings:
         return Settings(file_sha256(source), config_hash, weights)

@@ -23,14 +23,21 @@ def is_single(texts: Sequence[str]) -> bool:
     return len(texts) == 1 and not os.path.isdir(texts[0]) and (os.path.exists(texts[0]) or not glob.has_magic(texts[0]))
 
 
-def target_for(text: str, output: str | None) -> Path:
-    """Where one input's result goes: -o, the input's name in the folder that -o names, or a name beside the input."""
+def target_for(text: str, output: str | None, *, codec: str | None = None, keep: Sequence[str] = ()) -> tuple[Path, tuple[str, ...]]:
+    """Where one input's result goes, and what to say about a name that we had to change.
+
+    That is -o, the input's name in the folder that -o names, or a name beside the input.
+    """
+    if output is not None and not (output.endswith("/") or os.path.isdir(output)):
+        return Path(output), ()
+    if output is None and is_camera(text):
+        raise ConfigError(f"{text}: a camera has no name for its output", hint="name a file: -o out.mp4")
+    from anonymizer.media import kind_of, name_beside, name_in_folder, suffix_for, suffix_note
+
     source = Path(text)
-    if output is None:
-        if is_camera(text):
-            raise ConfigError(f"{text}: a camera has no name for its output", hint="name a file: -o out.mp4")
-        return source.with_name(f"{source.stem}_anonymized{source.suffix}")
-    return Path(output) / source.name if output.endswith("/") or os.path.isdir(output) else Path(output)
+    suffix = suffix_for(source, kind_of(source), codec=codec, keep=keep)
+    target = source.with_name(name_beside(source, suffix)) if output is None else Path(output) / name_in_folder(source, suffix)
+    return target, suffix_note(source, suffix)
 
 
 def folder_for(output: str | None) -> Path:

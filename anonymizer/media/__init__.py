@@ -5,6 +5,7 @@ from anonymizer.media.encoding import Encoding, EncodingChoice, plan_encoding
 from anonymizer.media.image_writing import check_written, target_format, write_image
 from anonymizer.media.images import StillImage, is_image, read_image
 from anonymizer.media.kinds import Kind, kind_of
+from anonymizer.media.naming import name_beside, name_in_folder, suffix_for, suffix_note
 from anonymizer.media.pictures import picture_of
 from anonymizer.media.probe import probe
 from anonymizer.media.reader import VideoReader
@@ -23,12 +24,16 @@ __all__ = [
     "count_packets",
     "is_image",
     "kind_of",
+    "name_beside",
+    "name_in_folder",
     "picture_of",
     "plan_encoding",
     "probe",
     "read_image",
     "require_unchanged",
     "stamp_of",
+    "suffix_for",
+    "suffix_note",
     "target_format",
     "write_image",
 ]

@@ -77,7 +77,7 @@ def plan_encoding(info: MediaInfo, target: Path, choice: EncodingChoice | None =
             output = _output(info, container, candidate, options)
             error = trial_error(output)
             if error is None:
-                notes = (*_notes(info, container, candidate), *output.notes)
+                notes = (*_notes(info, container, candidate, asked=choice.codec is not None), *output.notes)
                 return Encoding(container.muxer, candidate.encoder.name, candidate.pixel_format, options, notes, container, output, target.name)
             if (choice.options or choice.preset or choice.crf is not None) and trial_error(
                 _output(info, container, candidate, _options(candidate.encoder, EncodingChoice(), info, candidate.pixel_format))
@@ -220,19 +220,21 @@ def _output(info: MediaInfo, container: Container, candidate: _Candidate, option
     )
 
 
-def _notes(info: MediaInfo, container: Container, candidate: _Candidate) -> list[str]:
+def _notes(info: MediaInfo, container: Container, candidate: _Candidate, *, asked: bool) -> list[str]:
     """How the output will differ from the source."""
     notes = []
     written = codec_written_by(candidate.encoder.name)
     if written != info.codec:
-        if not codecs.family(info.codec):
+        if asked:
+            why = "it was asked for"
+        elif not codecs.family(info.codec):
             why = "no encoder exists"
         elif not _allowed(container, info.codec):
             why = f"{container.muxer} files cannot hold it"
-        elif candidate.name in codecs.stand_ins(info.codec):
-            why = f"its encoder cannot write {info.pixel_format}"
+        elif any(codecs.takes(name, info.pixel_format) for name in codecs.family(info.codec)):
+            why = f"it cannot be written into {container.muxer} files"
         else:
-            why = "it was asked for"
+            why = f"its encoder cannot write {info.pixel_format}"
         notes.append(f"{written} instead of {info.codec}: {why}")
     if base_format(candidate.pixel_format) != base_format(info.pixel_format) and not _holds(candidate.pixel_format, info.pixel_format):
         notes.append(f"{candidate.pixel_format} instead of {info.pixel_format}: {candidate.encoder.name} cannot write it")

@@ -3,10 +3,14 @@
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from anonymizer.cli.flags import config_from
 from anonymizer.cli.sources import folder_for, is_camera, is_single, target_for
 from anonymizer.errors import ConfigError
+from anonymizer.media.containers import BY_SUFFIX
+from anonymizer.media.kinds import VIDEO_SUFFIXES
+from tests.conftest import draw_picture
 
 TARGETS = [
     ("street.mp4", None, "street_anonymized.mp4"),
@@ -30,7 +34,31 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize(("source", "output", "target"), TARGETS)
 def test_target_of_one_input(source: str, output: str | None, target: str) -> None:
-    assert target_for(source, output) == Path(target)
+    assert target_for(source, output) == (Path(target), ())
+
+
+@pytest.mark.parametrize("name", ["clip.y4m", "clip.DV", "clip.rm", "clip.obu", "clip.rmvb", "clip.bin", "clip"])
+def test_file_type_that_cannot_be_written_becomes_mp4(name: str) -> None:
+    note = "files without an ending cannot be written" if name == "clip" else f"{name[4:]} files cannot be written"
+    Path(name).write_bytes(b"\0\0\0\x18ftypisom\0\0\0\0")
+    assert target_for(name, None) == (Path("clip_anonymized.mp4"), (f"written as .mp4: {note}",))
+    assert target_for(name, "there") == (Path(f"there/{name}.mp4"), (f"written as .mp4: {note}",))
+    assert target_for(name, "out.mkv") == (Path("out.mkv"), ())
+    assert target_for(name, None, codec="prores_ks")[0] == Path("clip_anonymized.mkv")
+    assert target_for(name, None, codec="h264")[0] == Path("clip_anonymized.mp4")
+    assert target_for(name, None, keep=["attachments"])[0] == Path("clip_anonymized.mkv")
+    assert target_for(name, None, codec="no such encoder", keep=["metadata"])[0] == Path("clip_anonymized.mp4")
+
+
+@pytest.mark.parametrize("suffix", sorted({*VIDEO_SUFFIXES, ".gif"} & BY_SUFFIX.keys()))
+def test_file_type_that_can_be_written_stays(suffix: str) -> None:
+    assert target_for(f"clip{suffix}", None) == (Path(f"clip_anonymized{suffix}"), ())
+    assert target_for(f"clip{suffix.upper()}", "new/") == (Path(f"new/clip{suffix.upper()}"), ())
+
+
+def test_picture_keeps_any_suffix() -> None:
+    Image.fromarray(draw_picture(0, (8, 8))).save("picture", format="png")
+    assert target_for("picture", None) == (Path("picture_anonymized"), ())
 
 
 @pytest.mark.parametrize(
