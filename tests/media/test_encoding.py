@@ -105,7 +105,10 @@ def test_what_an_encoder_cannot_hold_is_said(clip: Clip, codec: str, words: str,
 
 @pytest.mark.parametrize(
     ("choice", "note"),
-    [(EncodingChoice(), "h264 instead of flv1: it cannot be written into mp4 files"), (EncodingChoice(codec="libx264"), "h264 instead of flv1: it was asked for")],
+    [
+        (EncodingChoice(), "h264 instead of flv1: it cannot be written into mp4 files"),
+        (EncodingChoice(codec="libx264"), "h264 instead of flv1: it was asked for"),
+    ],
 )
 def test_other_codec_is_said_to_be_asked_for_only_if_it_was(choice: EncodingChoice, note: str, tmp_path: Path) -> None:
     source = write(Clip("in.flv", codec="flv"), tmp_path)
