@@ -38,7 +38,8 @@ class TorchNetwork:
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         self.name = path.name
         if not path.is_file():
-            raise ModelError(f"{path.name}: there is no such file", hint="say --weights LABEL=FILE with an existing .onnx or .pt file")
+            what = "is not a file" if path.exists() else "there is no such file"  # A pipe would hang whoever opens it.
+            raise ModelError(f"{path.name}: {what}", hint="say --weights LABEL=FILE with an existing .onnx or .pt file")
         tasks = ready_ultralytics(path.name)
         self._torch = importlib.import_module("torch")
         self._torch.set_num_threads(threads or available_cores())

@@ -101,8 +101,9 @@ def diffuse(around: Surroundings) -> NDArray[np.float32] | None:
 def _nodes_around(cover: Cover, patch: Patch) -> tuple[tuple[int, int], Window]:
     """Size of a node in luma pixels (powers of two, whole cells), and the window to be read."""
     (cell_w, cell_h), (rows, columns), inner = cover.grid.cell_wh, cover.grid.shape, patch.window
-    sides_px = [soft.side_px for soft in patch.soft]
-    step = 1 << max(0, floor(log2(max(1.0, min(sides_px) / _NODES_PER_SIDE))))
+    # No side counts for more than the frame's: a zone of a million pixels would have nodes that do not fit into memory.
+    side_px = min(*(soft.side_px for soft in patch.soft), max(cover.grid.size_wh))
+    step = 1 << max(0, floor(log2(max(1.0, side_px / _NODES_PER_SIDE))))
     ring_px = _ring_px(patch)
     while True:
         node_w, node_h = max(step, cell_w), max(step, cell_h)

@@ -1,5 +1,7 @@
 """One checked Config from four layers, and for each value who set it."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -175,3 +177,17 @@ def test_replaced_sets_single_keys_and_adds_zones() -> None:
     )
     with pytest.raises(ConfigError, match="argument: no such key: efect"):
         replaced(config, {"efect": 1})
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "folder", "endless-device"])
+def test_file_that_is_none_is_refused_at_once(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    make(tmp_path / "my.yaml")
+    with pytest.raises(ConfigError, match=r"^my\.yaml: is (not a regular file|a directory)"):
+        load_config(file=tmp_path / "my.yaml")
+
+
+@pytest.mark.parametrize(("text", "problem"), [("#" * (1 << 20) + "\n", "file too large"), ("[" * 100000, "is nested too deeply")], ids=["long", "deep"])
+def test_file_that_would_eat_the_memory_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    (tmp_path / "my.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=rf"^my\.yaml: {problem}"):
+        load_config(file=tmp_path / "my.yaml")

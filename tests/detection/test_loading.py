@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -118,3 +120,23 @@ def test_network_that_hangs_on_the_canary_is_refused(tmp_path):
     path.write_bytes(answering(anchors_last(), bright="hang"))
     with pytest.raises(ModelError, match="did not answer"):
         load_detectors(("face",), {"face": str(path)}, timeout_s=0.3)
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".pt"])
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "folder", "endless-device"])
+def test_weights_that_are_no_file_are_refused_at_once(tmp_path, make, suffix):
+    path = tmp_path / f"my{suffix}"
+    make(path)
+    with pytest.raises(ModelError, match=rf"^my\{suffix}: ") as caught:
+        load_detectors(("face",), {"face": str(path)}, threads=1)
+    assert caught.value.hint
+    with pytest.raises(ModelError, match=rf"^my\{suffix}: the weights cannot be read \((is not a regular file|Is a directory)\)"):
+        weights_sha256(("face",), {"face": str(path)})
+
+
+def test_weights_longer_than_a_network_can_be_are_not_read(tmp_path):
+    path = tmp_path / "my.onnx"
+    with path.open("wb") as file:
+        file.truncate((1 << 31) + 1)  # A hole: it takes no room.
+    with pytest.raises(ModelError, match=r"^my\.onnx: the weights cannot be read \(File too large\)"):
+        load_detectors(("face",), {"face": str(path)}, threads=1)

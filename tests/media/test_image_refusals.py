@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import io
+import os
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFile
 
+from anonymizer.config import load_config
+from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, SourceError, TargetError
 from anonymizer.media import images
 from anonymizer.media.image_writing import check_written, target_format, write_image
@@ -147,3 +151,13 @@ def test_check_refuses_a_written_picture_that_is_not_clean(tmp_path: Path) -> No
     saved(tmp_path / "small.png", RGB[:20])
     with pytest.raises(TargetError, match="pictures of"):
         check_written(tmp_path / "small.png", still)
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("/dev/zero")], ids=["pipe", "folder", "endless-device"])
+def test_what_is_no_file_is_refused_at_once(make: Callable[[Path], object], tmp_path: Path) -> None:
+    make(tmp_path / "a.png")
+    with pytest.raises(SourceError, match=r"^a\.png: cannot be read \((is not a regular file|Is a directory)\)"):
+        read_image(tmp_path / "a.png")
+    with pytest.raises(SourceError, match=r"^a\.png: "):
+        Equipment.of(load_config({"detect": "none", "zones": ["0,0,9,9"], "effect.kind": "image", "effect.image": str(tmp_path / "a.png")}).config)
+    assert is_image(tmp_path / "a.png")  # By its name: nobody has waited for its content.

@@ -1,13 +1,14 @@
 """A rerun skips what is finished, and only that."""
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from anonymizer.errors import TargetError
-from anonymizer.publishing import LEDGER_NAME, Ledger, Report, Settings
+from anonymizer.publishing import LEDGER_NAME, Ledger, Report, Settings, file_sha256
 from anonymizer.types import Carrier, Tally
 
 MADE_WITH = Settings("source", "config", {"face": "weights"}, "0.1.0")
@@ -79,3 +80,47 @@ def test_what_a_dropped_tag_said_does_not_lie_beside_the_output(tmp_path: Path, 
     told = (tmp_path / LEDGER_NAME).read_text()
     assert '{"kind":"tag","name":"location","fate":"dropped"}' in told
     assert "48.1371" not in told
+
+
+def test_ledger_names_no_path_of_the_machine(tmp_path: Path, target: Path) -> None:
+    report = Report("/home/erika/cases/4711/in.mp4", str(target), Tally(1, 1, 1, 1), 1.0, MADE_WITH)
+    Ledger(tmp_path).add(target, report)
+    told = (tmp_path / LEDGER_NAME).read_text()
+    assert '"source":"in.mp4","target":"cam 1/out.mp4"' in told
+    assert "erika" not in told
+    assert str(tmp_path) not in told
+    assert Ledger(tmp_path).is_finished(target, MADE_WITH)
+
+
+def to_a_file(path: Path) -> None:
+    path.with_name("victim").write_bytes(b"theirs")
+    path.symlink_to(path.with_name("victim"))
+
+
+def to_nowhere(path: Path) -> None:
+    path.symlink_to(path.with_name("victim"))
+
+
+@pytest.mark.parametrize(("make", "problem"), [(to_a_file, "is a symbolic link"), (to_nowhere, "is a symbolic link"), (os.mkfifo, "is not a regular file")])
+def test_ledger_that_is_no_file_is_neither_read_nor_written(tmp_path: Path, target: Path, make: Callable[[Path], None], problem: str) -> None:
+    ledger = Ledger(tmp_path)
+    make(tmp_path / LEDGER_NAME)
+    with pytest.raises(TargetError, match=f"^{LEDGER_NAME}: {problem}"):
+        ledger.add(target, Report("in.mp4", "out.mp4", Tally(), 1.0, MADE_WITH))
+    with pytest.raises(TargetError, match=f"^{LEDGER_NAME}: {problem}"):
+        Ledger(tmp_path)
+    victim = tmp_path / "victim"
+    assert not victim.exists() or victim.read_bytes() == b"theirs"
+
+
+def test_output_that_became_a_pipe_is_not_waited_for(tmp_path: Path, target: Path) -> None:
+    note(tmp_path, target)
+    target.unlink()
+    os.mkfifo(target)
+    assert not Ledger(tmp_path).is_ours(target)
+
+
+@pytest.mark.parametrize("report", ["[]", '{"settings":[]}', "[" * 100000])
+def test_ledger_of_another_shape_says_nothing_is_finished(tmp_path: Path, target: Path, report: str) -> None:
+    (tmp_path / LEDGER_NAME).write_text(f'{{"target":"cam 1/out.mp4","sha256":"{file_sha256(target)}","report":{report}}}\n')
+    assert not Ledger(tmp_path).is_finished(target, MADE_WITH)

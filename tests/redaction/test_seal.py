@@ -152,3 +152,18 @@ def test_damaged_neighbour_does_not_spoil_a_fill() -> None:
     sealed = seal_frame(frame, Decision(0, (Region("a", "ellipse", (20, 20, 44, 44)), Region("b", "ellipse", (210, 20, 234, 44)))), Effect())
     assert (sealed.frame.planes[0][:, :100] == 50).all()
     assert (sealed.frame.planes[0][:, 160:] == 200).all()
+
+
+@pytest.mark.parametrize("kind", EFFECT_NAMES)
+@pytest.mark.parametrize("far", [2e6, 1e9])
+@pytest.mark.parametrize(("shape", "left"), [("box", -1.0), ("box", 20e-9), ("box", -0.0), ("ellipse", -1.0)])
+def test_covers_that_reach_far_beyond_the_frame_cover_what_is_in_it(kind: str, far: float, shape: str, left: float) -> None:
+    """As far as a plan or a zone may reach; nodes as large as such a cover would fill the memory."""
+    frame = make_frame("rgb24")
+    first = max(0, round(left * 1e9))
+    region = Region("zone", shape, (left * 1e9 if left > 0 else left * far, -far, far, far))  # type: ignore[arg-type]
+    other = frame.planes[0].copy()
+    other[:, first:] ^= 0xFF
+    seals = [seal_frame(each, Decision(0, (region,)), effect_named(kind)).frame.planes[0] for each in (frame, with_planes(frame, [other]))]
+    assert np.array_equal(*seals)
+    assert not np.array_equal(seals[0][:, first:], frame.planes[0][:, first:])
