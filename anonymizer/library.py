@@ -102,16 +102,25 @@ def anonymize_video(
     overwrite: bool = False,
     progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
+    finish: threading.Event | None = None,
     **settings: Any,
 ) -> Report:
     """Write `target`: the video `source` with every face and plate covered, and nothing else changed.
 
     `settings` are keys of the configuration. `progress` is called about ten times a second; setting `cancel` stops
-    the run with a CancelledError. Whatever is raised (errors.py lists it), no new `target` exists then.
+    the run with a CancelledError, setting `finish` ends the recording of a camera, which has no other end. Whatever is
+    raised (errors.py lists it), no new `target` exists then.
     """
     equipment = Equipment.of(config_with(config, settings))
     return pipeline.anonymize_video(
-        Path(source), Path(target), equipment, plan=None if plan is None else Path(plan), overwrite=overwrite, progress=progress, cancel=cancel
+        Path(source),
+        Path(target),
+        equipment,
+        plan=None if plan is None else Path(plan),
+        overwrite=overwrite,
+        progress=progress,
+        cancel=cancel,
+        finish=finish,
     )
 
 

@@ -51,11 +51,13 @@ def anonymize_video(
     overwrite: bool = False,
     progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
+    finish: threading.Event | None = None,
 ) -> Report:
     """Write `target`: `source` with every decided region covered, and nothing else changed.
 
-    With a `plan` its decisions are sealed and nothing is looked at. Raises an AnonymizerError of errors.py, and then
-    there is no `target` but the one that was there before.
+    With a `plan` its decisions are sealed and nothing is looked at. Setting `cancel` leaves no output; setting
+    `finish` ends a camera's recording after the next frame. Raises an AnonymizerError of errors.py, and then there is
+    no `target` but the one that was there before.
     """
     require_target(target, source=source, overwrite=overwrite)
     info = probe(source)
@@ -67,7 +69,7 @@ def anonymize_video(
         staged(target, overwrite=overwrite) as staging,
         VideoReader(info, pixel_format=encoding.pixel_format, span_s=equipment.span, on_damage=equipment.config.on_damage) as reader,
         VideoWriter(staging, info, encoding, carry=equipment.carry, span_s=equipment.span) as writer,
-        closing(decided_by(decisions, reader, info, equipment)) as decided,
+        closing(decided_by(decisions, frames_until(finish, reader), info, equipment)) as decided,
     ):
         for frame, decision in decided:
             tally.decided += 1
@@ -102,7 +104,7 @@ def detect_video(
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(info, pixel_format=pixel_format, span_s=equipment.span, on_damage=equipment.config.on_damage))
         writer = None if plan is None else stack.enter_context(PlanWriter(plan, _plan_header(info, equipment), overwrite=overwrite))
-        for frame, decision in stack.enter_context(closing(decided_by(None, reader, info, equipment))):
+        for frame, decision in stack.enter_context(closing(decided_by(None, reader.frames(), info, equipment))):
             tally.decided += 1
             if writer is not None:
                 writer.write(decision, frame.pts)
@@ -119,10 +121,19 @@ def detect_video(
     return log.report(plan, tally, warnings=tuple(reader.warnings))
 
 
-def decided_by(plan: Plan | None, reader: VideoReader, info: MediaInfo, equipment: Equipment) -> Generator[tuple[Frame, Decision], None, None]:
-    """Each frame of the reader with its decision: the plan's, or a fresh one."""
+def frames_until(finish: threading.Event | None, reader: VideoReader) -> Generator[Frame, None, None]:
+    """The reader's frames; the first one that comes after `finish` was set is the last."""
+    with closing(reader.frames()) as frames:
+        for frame in frames:
+            if finish is not None and finish.is_set():
+                reader.stop()
+            yield frame
+
+
+def decided_by(plan: Plan | None, read: Iterator[Frame], info: MediaInfo, equipment: Equipment) -> Generator[tuple[Frame, Decision], None, None]:
+    """Each frame with its decision: the plan's, or a fresh one."""
     # Closed by name, the last first: a thread that still decodes while its file is closed takes the process down.
-    with closing(overlapped(reader.frames(), READ_AHEAD)) as frames:
+    with closing(overlapped(read, READ_AHEAD)) as frames:
         if plan is not None:
             yield from planned_frames(frames, plan, info)
             return

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +16,7 @@ from anonymizer.cli import flags
 from anonymizer.cli.printing import exit_codes, on_one_line, say, say_json, say_rows, tell_error
 from anonymizer.cli.progress import ProgressShow
 from anonymizer.cli.sources import folder_for, is_camera, is_single, target_for
+from anonymizer.cli.stopping import finishing_first
 from anonymizer.errors import AnonymizerError, ConfigError
 
 if TYPE_CHECKING:
@@ -57,7 +60,10 @@ def run(
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = False,
 ) -> int:
-    """Write inputs with every face and plate covered."""
+    """Write inputs with every face and plate covered.
+
+    A camera is recorded until --span ends, Ctrl-C, or SIGTERM; then the recording is finished. A second Ctrl-C stops without an output.
+    """
     loaded = flags.config_from(context.params)
     quiet = quiet or as_json
     single = is_single(inputs)
@@ -66,8 +72,6 @@ def run(
     if not single:
         return _run_many(inputs, folder_for(output), loaded.config, overwrite=overwrite, quiet=quiet, as_json=as_json)
     target, notes = target_for(inputs[0], output, codec=loaded.config.encoding.codec, keep=loaded.config.keep)
-    if is_camera(inputs[0]) and loaded.config.span is None:
-        raise ConfigError(f"{inputs[0]}: a camera has no end", hint="say how long to record: --span 0-1:00")
     report = _run_one(Path(inputs[0]), target, loaded.config, plan=plan, overwrite=overwrite, quiet=quiet)
     report = replace(report, notes=(*notes, *report.notes))
     if as_json:
@@ -82,17 +86,22 @@ def _run_one(source: Path, target: Path, config: Any, *, plan: Path | None, over
     from anonymizer.publishing import require_target
 
     require_target(target, source=source, overwrite=overwrite)  # before seconds of loading models
-    return _anonymize(source, target, Equipment.of(config), plan=plan, overwrite=overwrite, name=source.name, quiet=quiet)
+    equipment = Equipment.of(config)
+    with finishing_first(quiet=quiet) if is_camera(str(source)) else nullcontext() as finish:
+        return _anonymize(source, target, equipment, plan=plan, overwrite=overwrite, name=source.name, quiet=quiet, finish=finish)
 
 
-def _anonymize(source: Path, target: Path, equipment: Equipment, *, plan: Path | None, overwrite: bool, name: str, quiet: bool) -> Report:
+def _anonymize(
+    source: Path, target: Path, equipment: Equipment, *, plan: Path | None, overwrite: bool, name: str, quiet: bool, finish: Event | None = None
+) -> Report:
     from anonymizer.media.kinds import kind_of
     from anonymizer.pipeline import anonymize_video
     from anonymizer.stills import anonymize_still
 
-    run_file = anonymize_still if kind_of(source) == "image" else anonymize_video
     with ProgressShow(name, quiet=quiet) as show:
-        return run_file(source, target, equipment, plan=plan, overwrite=overwrite, progress=show)
+        if kind_of(source) == "image":
+            return anonymize_still(source, target, equipment, plan=plan, overwrite=overwrite, progress=show)
+        return anonymize_video(source, target, equipment, plan=plan, overwrite=overwrite, progress=show, finish=finish)
 
 
 def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, quiet: bool, as_json: bool) -> int:

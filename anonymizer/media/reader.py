@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -82,7 +82,7 @@ class VideoReader:
         """End after the next frame as if the file ended there: how a recording from a camera is ended."""
         self._stopped = True
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Generator[Frame, None, None]:
         """Every frame of the span. SourceError if there is none, or at the first damaged one with on_damage="stop"."""
         end = None if self._span_s is None else self._span_s[1]
         first_s = self._origin_s() + (self._span_s[0] if self._span_s else 0.0)
