@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from anonymizer.errors import AnonymizerError, ConfigError, TargetError
+from anonymizer.media.image_profile import colors_of
 from anonymizer.media.images import PICTURE_SUFFIXES, StillImage, read_image
 from anonymizer.regular import create_regular
 from anonymizer.types import Carrier, SealedFrame
@@ -59,7 +60,8 @@ def write_image(
     pictures = [_fitted(one.frame.planes[0], kind, len(frames), notes) for one in frames]
     if len(frames) > 1 and kind not in (("TIFF",) if not still.animated else ("GIF", "PNG", "WEBP", "AVIF", "TIFF")):
         raise ConfigError(f"{still.path.name}: its {len(frames)} pages or frames do not fit into {kind.lower()}", hint="keep the suffix of the source")
-    profile = still.icc_profile
+    # Whoever made the StillImage: nothing but colours is written.
+    profile = colors_of(still.icc_profile) if still.icc_profile else None
     if profile and (profile[16:20] == b"GRAY") != (pictures[0].ndim == 2):
         profile = None
         notes.append("ICC profile dropped: it is for other colours than those written")
