@@ -63,6 +63,8 @@ def anonymize_video(
     info = probe(source)
     encoding = plan_encoding(info, target, equipment.encoding_choice)
     decisions = None if plan is None else read_plan(plan, source)
+    if decisions is not None:
+        equipment.require_planned(decisions.header.policy, decisions.path.name)
     log = RunLog(info, equipment, progress, cancel)
     effect, tally = equipment.effect_for(info.geometry), Tally()
     with (
@@ -137,7 +139,7 @@ def decided_by(plan: Plan | None, read: Iterator[Frame], info: MediaInfo, equipm
         if plan is not None:
             yield from planned_frames(frames, plan, info)
             return
-        tracker = equipment.tracker_for(info.geometry, info.frame_rate, float(info.extra.get("start_time_s") or 0.0))
+        tracker = equipment.tracker_for(info.geometry, info.frame_rate, info.start_s, name=info.path.name)
         with closing(overlapped(observed_frames(frames, info.geometry, equipment), READ_AHEAD)) as looks:
             yield from decided_frames(looks, tracker)
 

@@ -50,6 +50,8 @@ def anonymize_still(
     still = read_image(source)
     kind, info = target_format(still, target), info_of(still)
     decisions = None if plan is None else read_plan(plan, source)
+    if decisions is not None:
+        equipment.require_planned(decisions.header.policy, decisions.path.name)
     log, tally, sealed = RunLog(info, equipment, progress, cancel), Tally(read=len(still.frames)), list[SealedFrame]()
     for frame, decision in decided_pages(decisions, still, equipment):
         tally.decided += 1
@@ -107,7 +109,7 @@ def decided_pages(plan: Plan | None, still: StillImage, equipment: Equipment) ->
         return
     for pages in (still.frames,) if still.animated else ((frame,) for frame in still.frames):
         geometry = Geometry(pages[0].size_wh)
-        tracker = equipment.tracker_for(geometry, _rate_of(pages), pages[0].time_s)
+        tracker = equipment.tracker_for(geometry, _rate_of(pages), pages[0].time_s, name=still.path.name)
         yield from decided_frames((_look_at(page, geometry, equipment) for page in pages), tracker)
 
 
