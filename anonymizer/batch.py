@@ -16,7 +16,7 @@ from typing import Literal
 
 from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, ModelError, SourceError, TargetError
 from anonymizer.media.kinds import Kind, kind_of
-from anonymizer.publishing import LEDGER_NAME, Ledger, Report, Settings
+from anonymizer.publishing import LEDGER_NAME, Ledger, Report, Settings, sweep_leftovers
 
 State = Literal["done", "finished", "failed", "skipped"]
 
@@ -111,14 +111,20 @@ def run_batch(
     """Do each job with `run_one(job, overwrite)` and tell what became of it as soon as it is known.
 
     An output that the folder's ledger knows is skipped if it was made of the same source with the same
-    configuration and weights, and made again if not; any other file in the way needs `overwrite`. A failure does not
+    configuration and weights, and made again if not; any other file in the way needs `overwrite`. Sources are known by
+    their hash, not by size and time: programs that edit a file and put its time back (exiftool -P) must not leave an
+    output of what the file was. Folders are swept of what killed runs left as they are met. A failure does not
     stop the rest, unless `FAULTS_IN_A_ROW` files in a row fail by the models or the output folder: then the last one
     is raised. Ctrl-C and CancelledError pass through; what was finished until then stays.
     """
     _make_folder(target_folder)
     ledger = Ledger(target_folder)
     faults = 0
+    swept: set[Path] = set()
     for job in jobs:
+        if job.target.parent not in swept:
+            swept.add(job.target.parent)
+            sweep_leftovers(job.target.parent)
         try:
             outcome = _one(job, ledger, run_one, settings_of, overwrite)
         except CancelledError:
@@ -133,10 +139,11 @@ def run_batch(
 
 
 def _one(job: Job, ledger: Ledger, run_one: Callable[[Job, bool], Report], settings_of: Callable[[Path], Settings], overwrite: bool) -> Outcome:
-    if os.path.lexists(job.target) and ledger.is_ours(job.target):
-        if ledger.is_finished(job.target, settings_of(job.source)):
+    if os.path.lexists(job.target):
+        if ledger.is_finished(job.target, settings_of(job.source)):  # Asked first: what is finished is read only once.
             return Outcome(job.source, "finished", job.target)
-        overwrite = True  # Made by us with other settings or of another source: nobody else's work is lost.
+        # Made by us with other settings or of another source: nobody else's work is lost.
+        overwrite = overwrite or ledger.is_ours(job.target)
     _make_folder(job.target.parent)
     report = run_one(job, overwrite)
     ledger.add(job.target, report)

@@ -230,6 +230,42 @@ def test_file_in_the_way_that_is_not_ours_needs_overwrite(foreign: str, here: Pa
     assert Runner().states(["in"], overwrite=True) == ["a.png done"]
 
 
+def test_source_changed_behind_its_time_is_made_again(here: Path) -> None:
+    """As exiftool -P does it: the same file, size and time, other content."""
+    source = plain(here / "in/a.mp4", b"one")
+    before = source.stat()
+    assert Runner().states(["in"]) == ["a.mp4 done"]
+    with source.open("rb+") as file:
+        file.write(b"two")
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = source.stat()
+    assert (before.st_ino, before.st_size, before.st_mtime_ns) == (after.st_ino, after.st_size, after.st_mtime_ns)
+    assert Runner().states(["in"]) == ["a.mp4 done"]
+    assert (here / "out/a.mp4").read_bytes() == b"owt"
+
+
+def test_finished_files_are_read_once_to_know_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(here / "in/a.png")
+    Runner().states(["in"])
+    read: list[str] = []
+
+    def counted(path: Path) -> str:
+        read.append(path.as_posix())
+        return file_sha256(path)
+
+    monkeypatch.setattr("anonymizer.publishing.ledger.file_sha256", counted)
+    assert Runner().states(["in"]) == ["a.png finished"]
+    assert read == ["out/a.png"]
+
+
+def test_what_a_killed_run_left_is_swept_even_if_all_is_finished(here: Path) -> None:
+    picture(here / "in/deep/a.png")
+    Runner().states(["in"])
+    left = plain(here / "out/deep/.a.png.anonymizer-0123456789ab.part.png")
+    assert Runner().states(["in"]) == ["a.png finished"]
+    assert not left.exists()
+
+
 def test_one_bad_file_does_not_stop_the_rest(here: Path) -> None:
     for name in ("a", "b", "c"):
         picture(here / f"in/{name}/{name}.png")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from anonymizer.cli import flags
-from anonymizer.cli.printing import exit_codes, on_one_line, say, say_json, say_rows, tell_error
+from anonymizer.cli.printing import JsonListing, exit_codes, on_one_line, say, say_json, say_rows, tell_error
 from anonymizer.cli.progress import ProgressShow
 from anonymizer.cli.sources import folder_for, is_camera, is_single, target_for
 from anonymizer.cli.stopping import finishing_first
@@ -125,15 +125,15 @@ def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, 
     def settings_of(source: Path) -> Settings:
         return Settings(file_sha256(source), config_hash, weights)
 
-    summary, told = Summary(), []
+    summary, listing = Summary(), JsonListing("files")
     # chain, not unpacking: each file is told as it is done, also when a later one ends the run.
     for outcome in chain(passed, run_batch(jobs, folder, run_one=run_one, settings_of=settings_of, overwrite=overwrite)):
         summary.add(outcome)
         if as_json:
-            told.append(_outcome_json(outcome))
+            listing.add(_outcome_json(outcome))
         _say_outcome(outcome, places, quiet=quiet)
     if as_json:
-        say_json({"files": told, "done": summary.done, "finished": summary.finished, "failed": len(summary.failed), "skipped": len(summary.skipped)})
+        listing.end({"done": summary.done, "finished": summary.finished, "failed": len(summary.failed), "skipped": len(summary.skipped)})
     elif not quiet:
         say(f"{summary.done} done, {summary.finished} finished before, {len(summary.skipped)} skipped, {len(summary.failed)} failed")
     return summary.exit_code
