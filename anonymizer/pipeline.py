@@ -105,7 +105,7 @@ def detect_video(
     pixel_format = plan_encoding(info, source.with_suffix(".mkv"), equipment.encoding_choice).pixel_format
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(info, pixel_format=pixel_format, span_s=equipment.span, on_damage=equipment.config.on_damage))
-        writer = None if plan is None else stack.enter_context(PlanWriter(plan, _plan_header(info, equipment), overwrite=overwrite))
+        writer = None if plan is None else stack.enter_context(PlanWriter(plan, plan_header(info, equipment), overwrite=overwrite))
         for frame, decision in stack.enter_context(closing(decided_by(None, reader.frames(), info, equipment))):
             tally.decided += 1
             if writer is not None:
@@ -199,7 +199,8 @@ def require_detections(observation: Observation) -> Detections:
     return observation.detections
 
 
-def _plan_header(info: MediaInfo, equipment: Equipment) -> PlanHeader:
+def plan_header(info: MediaInfo, equipment: Equipment) -> PlanHeader:
+    """What a plan says of the file it belongs to, and of how it was made."""
     return PlanHeader(
         source_name=info.path.name,
         source_sha256=file_sha256(info.path),

@@ -20,9 +20,9 @@ from anonymizer.geometry import Geometry
 from anonymizer.media import picture_of, require_unchanged, stamp_of
 from anonymizer.media.image_writing import check_written, target_format, write_image
 from anonymizer.media.images import StillImage, read_image
-from anonymizer.pipeline import Look, decided_frames, planned_frames
+from anonymizer.pipeline import Look, decided_frames, plan_header, planned_frames
 from anonymizer.progress import OnProgress, RunLog
-from anonymizer.publishing import Plan, PlanHeader, PlanWriter, Report, file_sha256, read_plan, require_all_decided, require_target, staged
+from anonymizer.publishing import Plan, PlanWriter, Report, read_plan, require_all_decided, require_target, staged
 from anonymizer.redaction import seal_frame
 from anonymizer.tracking import glimpse_of
 from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, SealedFrame, Tally
@@ -40,11 +40,7 @@ def anonymize_still(
     progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
 ) -> Report:
-    """Write `target`: the picture `source` with every decided region covered, upright, and nothing beside its pixels.
-
-    With a `plan` its decisions are sealed and nothing is looked at. Raises an AnonymizerError of errors.py, and then
-    there is no `target` but the one that was there before.
-    """
+    """Write `target` as anonymize_video does: the picture `source` covered, upright, and nothing beside its pixels."""
     require_target(target, source=source, overwrite=overwrite)
     stamp = stamp_of(source)
     still = read_image(source)
@@ -77,7 +73,7 @@ def detect_still(
     progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
 ) -> Report:
-    """Decide every page of `source` and write the decisions to `plan`, hand them to `on_frame`, or both; no pixels leave."""
+    """Decide every page of `source`, for the same uses as detect_video; no pixels leave."""
     if plan is not None:
         require_target(plan, source=source, overwrite=overwrite)
     stamp = stamp_of(source)
@@ -94,7 +90,7 @@ def detect_still(
     tally.sealed = tally.written = len(decided)  # Nothing is sealed here; the plan's lines are what is written.
     require_all_decided(tally, name=(plan or source).name)
     if plan is not None:
-        with PlanWriter(plan, _plan_header(info, equipment), overwrite=overwrite) as writer:
+        with PlanWriter(plan, plan_header(info, equipment), overwrite=overwrite) as writer:
             for frame, decision in decided:
                 writer.write(decision, frame.pts)
             require_unchanged(source, stamp)
@@ -182,14 +178,3 @@ def _is_known(box: NDArray[np.float32], label: str, score: float, known: Detecti
 
 def _unused(equipment: Equipment) -> tuple[str, ...]:
     return ("written whole: a picture has no span",) if equipment.span is not None else ()
-
-
-def _plan_header(info: MediaInfo, equipment: Equipment) -> PlanHeader:
-    return PlanHeader(
-        source_name=info.path.name,
-        source_sha256=file_sha256(info.path),
-        geometry=info.geometry,
-        time_base=info.time_base,
-        labels=equipment.config.detect,
-        policy=equipment.config.model_dump(mode="json"),
-    )

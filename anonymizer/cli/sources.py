@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from anonymizer.errors import ConfigError
 
-_CAMERA = re.compile(r"\d{1,3}|/dev/video\d+", re.ASCII)
-
 
 def is_camera(text: str) -> bool:
     """ "0" or "/dev/video0"; a file of that name comes first."""
-    return bool(_CAMERA.fullmatch(text)) and not os.path.isfile(text)
+    from anonymizer.media.sources import webcam_device
+
+    return webcam_device(text) is not None
 
 
 def is_single(texts: Sequence[str]) -> bool:

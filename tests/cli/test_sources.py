@@ -29,6 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("there").mkdir()
     Path("clip[1].mp4").touch()
     Path("7").touch()
+    Path("8").mkdir()
     return tmp_path
 
 
@@ -70,7 +71,8 @@ def test_what_is_one_input(inputs: list[str], single: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "camera"), [("0", True), ("12", True), ("/dev/video3", True), ("7", False), ("a0", False), ("/dev/null", False), ("\u0661", False)]
+    ("text", "camera"),
+    [("0", True), ("12", True), ("1234", True), ("/dev/video3", True), ("7", False), ("8", False), ("a0", False), ("/dev/null", False), ("\u0661", False)],
 )
 def test_what_is_a_camera(text: str, camera: bool) -> None:
     assert is_camera(text) == camera
