@@ -12,9 +12,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import NoReturn
 
+from anonymizer.overlap import anything_runs_ahead
+
 # SIGHUP comes when a terminal is closed; Windows has none.
 _STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-FINISH_WITHIN_S = 60.0  # systemd kills what still runs 90 s after its SIGTERM (DefaultTimeoutStopSec)
+FINISH_WITHIN_S = 60.0  # systemd kills what still runs 90 s after its SIGTERM, unless TimeoutStopSec says otherwise
 CLEAN_UP_WITHIN_S = 10.0  # for a camera that gives no frame any more, whose reader cannot be interrupted
 _ONE_WISH_S = 1.0  # timeout(1) signals its child and then the child's group; hands press twice
 _STDERR = 2
@@ -41,8 +43,9 @@ def stop_on_signals() -> None:
 def finishing_first(*, quiet: bool) -> Iterator[threading.Event]:
     """Inside the block the first signal only sets the event given here, a later one stops as everywhere else.
 
-    Ctrl-C waits for as long as finishing takes: whoever pressed it can press it again. The signals of programs are
-    bounded, and what is not finished by then is stopped: FINISH_WITHIN_S, then CLEAN_UP_WITHIN_S until the end.
+    Ctrl-C waits for as long as it takes: whoever pressed it can press it again. After the signals of programs a camera
+    has FINISH_WITHIN_S to give its last frame, then the run is stopped, and CLEAN_UP_WITHIN_S later ended. Writing the
+    last frames and reading hours of them once more ends by itself: nobody's recording is lost to a clock of ours.
     """
     finish = threading.Event()
     asked_s = 0.0
@@ -56,7 +59,7 @@ def finishing_first(*, quiet: bool) -> Iterator[threading.Event]:
         asked_s = time.monotonic()
         finish.set()
         if number != signal.SIGINT:
-            _alarm(FINISH_WITHIN_S, lambda *_: _stop_late(number))
+            _alarm(FINISH_WITHIN_S, lambda *_: _stop_late(number) if anything_runs_ahead() else None)
         if not quiet:
             with contextlib.suppress(OSError):  # Straight to the descriptor: the signal may have struck inside a print.
                 os.write(_STDERR, b"anonymizer: finishing what was recorded until now; the same once more stops without an output\n")

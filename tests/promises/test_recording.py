@@ -22,21 +22,25 @@ LIMIT_S = 60
 STEADY, SLOW, HANGING = "rate=25,realtime", "rate=1/3,realtime=limit=9", "rate=1/9999,realtime=limit=99999"
 PROGRAM = """
 import sys
+import time
 import anonymizer.media
+from anonymizer import pipeline
 from anonymizer.cli import app, stopping
-pattern, stopping.FINISH_WITHIN_S, stopping.CLEAN_UP_WITHIN_S = sys.argv[1], float(sys.argv[2]), 1.0
+pattern, stopping.FINISH_WITHIN_S, stopping.CLEAN_UP_WITHIN_S, disk_s = sys.argv[1], float(sys.argv[2]), 1.0, float(sys.argv[3])
+count_packets = pipeline.count_packets
+pipeline.count_packets = lambda path: time.sleep(disk_s) or count_packets(path)
 for name in ("sources", "probe"):
     sys.modules[f"anonymizer.media.{name}"].webcam_device = lambda path: pattern if str(path) == "0" else None
 sys.modules["anonymizer.media.sources"].WEBCAM_FORMAT = "lavfi"
-sys.exit(app.main(sys.argv[3:]))
+sys.exit(app.main(sys.argv[4:]))
 """
 
 
-def record(folder: Path, rate: str, *more: str, within_s: float = 60) -> subprocess.Popen[str]:
+def record(folder: Path, rate: str, *more: str, within_s: float = 60, disk_s: float = 0) -> subprocess.Popen[str]:
     """A recording that has begun."""
     asked = ["run", "0", "-o", "cam.mkv", "--detect", "none", "--zone", "0,0,64,48", "--effect", "solid", *more]
     process = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, f"testsrc=size=64x48:{rate}", str(within_s), *asked],
+        [sys.executable, "-c", PROGRAM, f"testsrc=size=64x48:{rate}", str(within_s), str(disk_s), *asked],
         cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
     deadline_s = time.monotonic() + LIMIT_S
@@ -85,6 +89,15 @@ def test_termination_is_bounded(tmp_path: Path) -> None:
     process.communicate(timeout=LIMIT_S)
     assert process.returncode in (128 + signal.SIGTERM, -signal.SIGALRM)
     assert "cam.mkv" not in names(tmp_path)
+
+
+def test_long_recording_is_finished_however_slow_the_disk_is(tmp_path: Path) -> None:
+    """The bound is the camera's: reading hours of video once more takes longer, and ends by itself."""
+    process = record(tmp_path, STEADY, within_s=1.5, disk_s=3)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0, err
+    assert names(tmp_path) == ["cam.mkv"]
 
 
 def test_recording_ends_with_its_span_without_a_signal(tmp_path: Path) -> None:
