@@ -11,6 +11,7 @@ from anonymizer.types import Detections
 # and by whole heads give nested boxes; one mean box covers a third less area and leaks less than the best of them.
 _NESTED_SHARE = 0.75
 _NESTED_AREAS = 3.0
+_OUTWEIGHED = 1.5  # A much larger box around one so many times surer is the same thing, badly measured.
 _AGREEMENT = 0.3  # what each further box of a cluster adds of its score: many weak ones are a strong one
 IOU = 0.6  # Ultralytics suppresses above 0.7; neighbours in a crowd overlap less than this, and a box too many only covers.
 
@@ -64,7 +65,9 @@ def fused(found: Detections) -> Detections:
         inside = intersections(found.xyxy[best], found.xyxy[waiting]) > _NESTED_SHARE * smaller
         same = inside & (larger < _NESTED_AREAS * smaller) & (found.label[waiting] == found.label[best])
         same[0] = True
-        group, waiting = waiting[same], waiting[~same]
+        around = inside & (area[waiting] >= _NESTED_AREAS * area[best]) & (found.label[waiting] == found.label[best])
+        around &= found.score[best] > _OUTWEIGHED * found.score[waiting]
+        group, waiting = waiting[same], waiting[~(same | around)]
         weight = np.maximum(found.score[group], np.float32(1e-6))
         # A box alone stays as it is, to the last bit.
         boxes.append(found.xyxy[best] if len(group) == 1 else (found.xyxy[group] * weight[:, None]).sum(axis=0) / weight.sum())
