@@ -161,6 +161,7 @@ def _say_outcome(outcome: Outcome, places: dict[Path, str], *, quiet: bool) -> N
         return
     elif outcome.report is not None:
         say(on_one_line(f"{place}: {outcome.report.target} in {outcome.report.seconds:.1f} s, {outcome.report.coverage.regions} covered"))
+        say_rows(("warning", warning) for warning in outcome.report.warnings)
     else:
         say(on_one_line(f"{place}: {'finished before' if outcome.state == 'finished' else f'skipped: {outcome.reason}'}"))
 
