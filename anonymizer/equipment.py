@@ -6,8 +6,8 @@ configuration themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -21,7 +21,8 @@ from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
 from anonymizer.tracking import LabelPolicy, Tracker, TrackingPolicy
-from anonymizer.types import Observation, Picture, Region
+from anonymizer.types import Observation, Picture
+from anonymizer.zones import ZoneCover
 
 Shape = Literal["ellipse", "box"]
 SHAPES: Mapping[str, Shape] = {"face": "ellipse", "head": "ellipse"}  # everything else is covered by a box
@@ -90,32 +91,16 @@ class Equipment:
         """Look at a picture with every detector."""
         return observe(picture, self.detectors, self.look)
 
-    def tracker_for(self, geometry: Geometry, frame_rate: Fraction | None, start_s: float = 0.0, *, name: str = "the picture") -> Tracker:
-        """A tracker for one stream whose clock begins at `start_s`: zones are timed from there.
+    def tracker_for(self, geometry: Geometry, frame_rate: Fraction | None) -> Tracker:
+        """A tracker for one stream. Zones are not its matter: `zones_for`."""
+        return Tracker(self.policy, geometry, frame_rate)
 
-        ConfigError for a zone that no pixel of the stream lies in: whoever asked for it would believe that it covers something.
+    def zones_for(self, geometry: Geometry, frame_rate: Fraction | None, *, planned: Iterable[Zone] = (), **wishes: Any) -> ZoneCover:
+        """What lays the zones, those that a plan was made with too, over a stream's decisions; `wishes` as ZoneCover has them.
+
+        ConfigError for a zone that lies outside the picture.
         """
-        width, height = geometry.displayed_wh
-        for zone in self.config.zones:
-            left, top, right, bottom = zone.xyxy
-            if right <= 0 or bottom <= 0 or left >= width or top >= height:
-                raise ConfigError(
-                    f"{name}: the zone {zone} lies outside the picture and would cover nothing",
-                    hint=f"a zone is x,y,w,h in pixels of the picture as displayed, which has {width}x{height}",
-                )
-        zones = tuple((_zone_region(zone, geometry), *zone_times_s(zone, start_s)) for zone in self.config.zones)
-        return Tracker(replace(self.policy, zones=zones), geometry, frame_rate)
-
-    def require_planned(self, policy: Mapping[str, Any], name: str) -> None:
-        """ConfigError for a zone that the plan of that policy was made without: a plan alone says what is covered."""
-        planned = policy.get("zones")
-        known = planned if isinstance(planned, list) else []
-        for zone in self.config.zones:
-            if str(zone) not in known:
-                raise ConfigError(
-                    f"{name}: was made without the zone {zone}, which would not be covered",
-                    hint="say the --zone to the `anonymizer detect` that makes the plan",
-                )
+        return ZoneCover((*planned, *self.config.zones), geometry, frame_rate, **wishes)
 
     def effect_for(self, geometry: Geometry) -> Effect:
         """The effect as coded frames of that geometry need it."""
@@ -160,17 +145,3 @@ def _rgba(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     if frame.pixel_format == "gray":
         return opaque(np.repeat(plane[..., None], 3, axis=2))
     raise ConfigError(f"{path.name}: an effect's picture wants 8 bits a sample, not {frame.pixel_format}", hint="save it as an ordinary png")
-
-
-def zone_times_s(zone: Zone, start_s: float) -> tuple[float, float | None]:
-    """When a zone begins and ends on a stream's clock that begins at `start_s`; the end is left out."""
-    if zone.span is None:
-        return float("-inf"), None
-    # A frame on the edge is covered.
-    return start_s + zone.span.start_s - 1e-6, None if zone.span.end_s is None else start_s + zone.span.end_s + 1e-6
-
-
-def _zone_region(zone: Zone, geometry: Geometry) -> Region:
-    """A zone of the displayed picture as a region of the coded frame."""
-    left, top, right, bottom = (float(edge) for edge in geometry.to_coded(np.array([zone.xyxy], np.float32))[0])
-    return Region("zone", "box", (left, top, right, bottom), origin="zone")

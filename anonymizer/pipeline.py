@@ -19,6 +19,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.config import Zone
 from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, UndecidedFrameError
 from anonymizer.geometry import Geometry
@@ -29,6 +30,7 @@ from anonymizer.publishing import Plan, PlanHeader, PlanWriter, Report, file_sha
 from anonymizer.redaction import seal_frame
 from anonymizer.tracking import Tracker, glimpse_of
 from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, Region, Tally
+from anonymizer.zones import ZoneCover, planned_zones
 
 READ_AHEAD = 3  # Frames decoded, and frames looked at, before anyone asks: enough to keep two cores busy.
 
@@ -55,7 +57,7 @@ def anonymize_video(
 ) -> Report:
     """Write `target`: `source` with every decided region covered, and nothing else changed.
 
-    With a `plan` its decisions are sealed and nothing is looked at. Setting `cancel` leaves no output; setting
+    With a `plan` its decisions and all zones are sealed and nothing is looked at. Setting `cancel` leaves no output; setting
     `finish` ends a camera's recording after the next frame. Raises an AnonymizerError of errors.py, and then there is
     no `target` but the one that was there before.
     """
@@ -63,15 +65,13 @@ def anonymize_video(
     info = probe(source)
     encoding = plan_encoding(info, target, equipment.encoding_choice)
     decisions = None if plan is None else read_plan(plan, source)
-    if decisions is not None:
-        equipment.require_planned(decisions.header.policy, decisions.path.name)
     log = RunLog(info, equipment, progress, cancel)
     effect, tally = equipment.effect_for(info.geometry), Tally()
     with (
         staged(target, overwrite=overwrite) as staging,
         VideoReader(info, pixel_format=encoding.pixel_format, span_s=equipment.span, on_damage=equipment.config.on_damage) as reader,
         VideoWriter(staging, info, encoding, carry=equipment.carry, span_s=equipment.span) as writer,
-        closing(decided_by(decisions, frames_until(finish, reader), info, equipment)) as decided,
+        closing(decided_by(decisions, frames_until(finish, reader), info, equipment, log.met)) as decided,
     ):
         for frame, decision in decided:
             tally.decided += 1
@@ -106,7 +106,7 @@ def detect_video(
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(info, pixel_format=pixel_format, span_s=equipment.span, on_damage=equipment.config.on_damage))
         writer = None if plan is None else stack.enter_context(PlanWriter(plan, plan_header(info, equipment), overwrite=overwrite))
-        for frame, decision in stack.enter_context(closing(decided_by(None, reader.frames(), info, equipment))):
+        for frame, decision in stack.enter_context(closing(decided_by(None, reader.frames(), info, equipment, log.met))):
             tally.decided += 1
             if writer is not None:
                 writer.write(decision, frame.pts)
@@ -132,16 +132,34 @@ def frames_until(finish: threading.Event | None, reader: VideoReader) -> Generat
             yield frame
 
 
-def decided_by(plan: Plan | None, read: Iterator[Frame], info: MediaInfo, equipment: Equipment) -> Generator[tuple[Frame, Decision], None, None]:
-    """Each frame with its decision: the plan's, or a fresh one."""
+def decided_by(
+    plan: Plan | None, read: Iterator[Frame], info: MediaInfo, equipment: Equipment, met: set[Zone]
+) -> Generator[tuple[Frame, Decision], None, None]:
+    """Each frame with its decision: the plan's, or a fresh one, and every zone in it; zones that found a frame go to `met`."""
+    zones = zones_over(info, equipment, plan, met)
     # Closed by name, the last first: a thread that still decodes while its file is closed takes the process down.
     with closing(overlapped(read, READ_AHEAD)) as frames:
         if plan is not None:
-            yield from planned_frames(frames, plan, info)
+            yield from zones.over(planned_frames(frames, plan, info))
             return
-        tracker = equipment.tracker_for(info.geometry, info.frame_rate, info.start_s, name=info.path.name)
+        tracker = equipment.tracker_for(info.geometry, info.frame_rate)
         with closing(overlapped(observed_frames(frames, info.geometry, equipment), READ_AHEAD)) as looks:
-            yield from decided_frames(looks, tracker)
+            yield from zones.over(decided_frames(looks, tracker))
+
+
+def zones_over(info: MediaInfo, equipment: Equipment, plan: Plan | None, met: set[Zone]) -> ZoneCover:
+    """The zones of a run and of its plan over one video; whether a plan's lines hold them already does not matter."""
+    live, span = bool(info.extra.get("live")), equipment.span
+    ends_s = [end_s for end_s in (info.duration_s, span.end_s if span else None) if end_s is not None]
+    return equipment.zones_for(
+        info.geometry,
+        info.frame_rate,
+        planned=() if plan is None else planned_zones(plan.header.policy, plan.path.name),
+        start_s=None if live else info.start_s,  # A camera's clock began before it was opened.
+        end_s=info.start_s + min(ends_s) if ends_s and not live else None,
+        name=info.path.name,
+        met=met,
+    )
 
 
 def observed_frames(frames: Iterator[Frame], geometry: Geometry, equipment: Equipment) -> Iterator[Look]:

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anonymizer._version import __version__
-from anonymizer.equipment import Equipment, zone_times_s
+from anonymizer.config import Zone
+from anonymizer.equipment import Equipment
 from anonymizer.errors import CancelledError
 from anonymizer.publishing import Coverage, Progress, Report, Settings, file_sha256
 from anonymizer.types import Carrier, Decision, Frame, MediaInfo, Tally
@@ -30,17 +31,13 @@ class RunLog:
         self._frames = 0
         self._damaged = 0
         self._coverage = Coverage()
-        # Zones in whose time no frame was shown yet.
-        self._waiting = {zone: zone_times_s(zone, info.start_s) for zone in equipment.config.zones}
+        self.met: set[Zone] = set()  # Zones in whose time a frame was shown, filled by whoever lays them over the decisions.
 
     def add(self, frame: Frame, decision: Decision) -> None:
         """Count one frame; CancelledError if the caller asked to stop."""
         self._frames += 1
         self._damaged += frame.damaged
         self._coverage.add(decision)
-        if self._waiting:
-            at_s = frame.time_s
-            self._waiting = {zone: (begin, end) for zone, (begin, end) in self._waiting.items() if at_s < begin or (end is not None and at_s >= end)}
         if self._cancel is not None and self._cancel.is_set():
             raise CancelledError(f"{self._info.path.name}: stopped after {self._frames} frames, as was asked", hint="nothing was published")
         now_s = time.monotonic()
@@ -58,7 +55,7 @@ class RunLog:
         ignored = self._equipment.config.ignore_zones
         if ignored:
             notes = (*notes, f"nothing was looked for in {len(ignored)} ignore zone{'s' if len(ignored) > 1 else ''}: {', '.join(map(str, ignored))}")
-        unmet = tuple(f"the zone {zone} covered nothing: no frame was shown in its time" for zone in self._waiting)
+        unmet = tuple(f"the zone {zone} covered nothing: no frame was shown in its time" for zone in dict.fromkeys(self._equipment.config.zones) if zone not in self.met)
         return Report(
             source=str(self._info.path),
             target="" if target is None else str(target),

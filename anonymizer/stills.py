@@ -10,11 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.config import Zone
 from anonymizer.equipment import Equipment
 from anonymizer.geometry import Geometry
 from anonymizer.media import picture_of, require_unchanged, stamp_of
@@ -26,6 +28,7 @@ from anonymizer.publishing import Plan, PlanWriter, Report, read_plan, require_a
 from anonymizer.redaction import seal_frame
 from anonymizer.tracking import glimpse_of
 from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, SealedFrame, Tally
+from anonymizer.zones import planned_zones
 
 _SAME_OBJECT_IOU = 0.5  # Two looks at one pixel grid differ by a little; what overlaps more than this is one object.
 
@@ -46,10 +49,8 @@ def anonymize_still(
     still = read_image(source)
     kind, info = target_format(still, target), info_of(still)
     decisions = None if plan is None else read_plan(plan, source)
-    if decisions is not None:
-        equipment.require_planned(decisions.header.policy, decisions.path.name)
     log, tally, sealed = RunLog(info, equipment, progress, cancel), Tally(read=len(still.frames)), list[SealedFrame]()
-    for frame, decision in decided_pages(decisions, still, equipment):
+    for frame, decision in decided_pages(decisions, still, equipment, log.met):
         tally.decided += 1
         sealed.append(seal_frame(frame, decision, equipment.effect_for(Geometry(frame.size_wh))))
         log.add(frame, decision)
@@ -81,7 +82,7 @@ def detect_still(
     info = info_of(still)
     log, tally = RunLog(info, equipment, progress, cancel), Tally(read=len(still.frames))
     decided = []
-    for frame, decision in decided_pages(None, still, equipment):
+    for frame, decision in decided_pages(None, still, equipment, log.met):
         tally.decided += 1
         decided.append((frame, decision))
         if on_frame is not None:
@@ -98,15 +99,18 @@ def detect_still(
     return log.report(plan, tally, notes=still.notes)
 
 
-def decided_pages(plan: Plan | None, still: StillImage, equipment: Equipment) -> Iterator[tuple[Frame, Decision]]:
-    """Each page or moment of a picture with its decision: the plan's, or a fresh one."""
-    if plan is not None:
-        yield from planned_frames(iter(still.frames), plan, info_of(still))
-        return
+def decided_pages(plan: Plan | None, still: StillImage, equipment: Equipment, met: set[Zone]) -> Iterator[tuple[Frame, Decision]]:
+    """Each page or moment of a picture with its decision: the plan's, or a fresh one, and every zone in it, as decided_by does."""
+    planned = None if plan is None else planned_frames(iter(still.frames), plan, info_of(still))
+    planned_too = () if plan is None else planned_zones(plan.header.policy, plan.path.name)
     for pages in (still.frames,) if still.animated else ((frame,) for frame in still.frames):
-        geometry = Geometry(pages[0].size_wh)
-        tracker = equipment.tracker_for(geometry, _rate_of(pages), pages[0].time_s, name=still.path.name)
-        yield from decided_frames((_look_at(page, geometry, equipment) for page in pages), tracker)
+        geometry, rate = Geometry(pages[0].size_wh), _rate_of(pages)
+        zones = equipment.zones_for(geometry, rate, planned=planned_too, start_s=pages[0].time_s, name=still.path.name, met=met)
+        if planned is not None:
+            yield from zones.over(islice(planned, len(pages)))
+        else:
+            yield from zones.over(decided_frames((_look_at(page, geometry, equipment) for page in pages), equipment.tracker_for(geometry, rate)))
+    yield from planned or ()  # Nothing more, but the plan's own look at what is left of it.
 
 
 def info_of(still: StillImage) -> MediaInfo:

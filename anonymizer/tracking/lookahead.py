@@ -36,7 +36,6 @@ class PendingFrame:
     number: int
     frame_index: int
     clock_s: float
-    time_s: float
     shot: int
     strong: Detections
     damaged: bool
@@ -58,13 +57,12 @@ class Lookahead:
         return (self._policy.vanished_hold_s if inside else self._policy.hold_s) * track.trust
 
     def decide(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> Decision:
-        """Every region of the frame: tracks, strong detections no track holds, zones, damage."""
+        """Every region of the frame: tracks, strong detections no track holds, damage."""
         if frame.damaged:
             whole = (0.0, 0.0, float(self._frame_wh[0]), float(self._frame_wh[1]))
             return Decision(frame.frame_index, (Region("frame", "frame", whole, origin="whole_frame"),))
         regions = self._of_tracks(frame, [track for track in tracks if self._speaks(track, frame, timeline)], timeline)
         regions += self._missing(frame.strong, regions)
-        regions += [zone for zone, start_s, end_s in self._policy.zones if start_s <= frame.time_s and (end_s is None or frame.time_s < end_s)]
         return Decision(frame.frame_index, tuple(regions))
 
     def _speaks(self, track: Track, frame: PendingFrame, timeline: Timeline) -> bool:

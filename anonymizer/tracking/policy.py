@@ -8,10 +8,6 @@ from math import inf
 from types import MappingProxyType
 from typing import Literal
 
-from anonymizer.types import Region
-
-Zone = tuple[Region, float, float | None]  # the cover, first second, end second (excluded; None: to the end)
-
 
 @dataclass(frozen=True, slots=True)
 class LabelPolicy:
@@ -63,14 +59,11 @@ class TrackingPolicy:
     hysteresis_s: float = 0.1  # a cover is never smaller than its neighbours so far to either side
     smoothing_s: float = 0.08  # standard deviation of the weights that calm the centre
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
-    zones: tuple[Zone, ...] = ()
 
     def __post_init__(self) -> None:
         times = (self.lookahead_s, self.backfill_s, self.hold_s, self.vanished_hold_s, self.hysteresis_s, self.smoothing_s)
         if not all(0 <= time_s < inf for time_s in times):
             raise ValueError("a time span is a number of seconds, 0 or more")
-        if any(end_s is not None and end_s <= start_s for _, start_s, end_s in self.zones):
-            raise ValueError("a zone must end after it starts")
 
     def of(self, label: str) -> LabelPolicy:
         """The policy of one label."""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
 
 from anonymizer.config import load_config
 from anonymizer.equipment import Equipment
-from anonymizer.errors import ConfigError
-from anonymizer.library import Anonymizer
+from anonymizer.errors import ConfigError, SourceError
+from anonymizer.library import Anonymizer, anonymize_image
 from anonymizer.pipeline import anonymize_video, detect_video
 from anonymizer.publishing import Report
 from anonymizer.stills import anonymize_still, detect_still
@@ -28,7 +32,7 @@ def listing(folder: Path) -> list[str]:
 
 
 def run(source: Path, equipment: Equipment, name: str = "out", **wishes: Any) -> Report:
-    anonymize = anonymize_still if source.suffix in (".png", ".tif") else anonymize_video
+    anonymize = anonymize_still if source.suffix in (".png", ".tif", ".gif") else anonymize_video
     return anonymize(source, source.with_name(name + source.suffix), equipment, **wishes)
 
 
@@ -88,7 +92,8 @@ TIMED = [
     pytest.param("0,0,9,9@60-", {}, True, id="after-the-end"),
     pytest.param("0,0,9,9@0.4-0.5", {}, True, id="just-after-the-last-frame"),
     pytest.param("0,0,9,9@0.36-0.5", {}, False, id="at-the-last-frame"),
-    pytest.param("0,0,9,9@0.01-0.03", {}, True, id="between-two-frames"),
+    pytest.param("0,0,9,9@0.01-0.03", {}, False, id="while-the-first-frame-is-shown"),
+    pytest.param("0,0,9,9@0.37-0.5", {}, False, id="while-the-last-frame-is-shown"),
     pytest.param("0,0,9,9@0-0.1", {"span": "0.2-"}, True, id="before-the-part-that-is-written"),
     pytest.param("0,0,9,9@0.3-", {"span": "0.2-"}, False, id="inside-the-part-that-is-written"),
     pytest.param("0,0,9,9", {}, False, id="always"),
@@ -113,15 +118,141 @@ def test_picture_has_no_later(tmp_path: Path) -> None:
     assert report.warnings == ("the zone 20,20,9,9@5- covered nothing: no frame was shown in its time",)
 
 
-@pytest.mark.parametrize("name", ["in.mkv", "in.png"])
-def test_zone_that_a_plan_was_made_without_is_refused(name: str, make_clip: ClipMaker, tmp_path: Path) -> None:
-    source, plan = tmp_path / name, tmp_path / "p.jsonl"
-    if name == "in.png":
-        Image.fromarray(draw_picture(0, (64, 48))).save(source)
-        detect_still(source, equipment_with("0,0,9,9"), plan=plan)
+def slides(path: Path, times_ms: tuple[int, ...] = (0, 6000, 12000)) -> Path:
+    """A video of few frames, each long on the screen; as GIF and PNG each lasts until the next, the last 3 s."""
+    pictures = [draw_picture(index, (64, 48)) for index in range(len(times_ms))]
+    if path.suffix in (".gif", ".png"):
+        lasts_ms = [later - time for time, later in pairwise((*times_ms, times_ms[-1] + 3000))]
+        images = [Image.fromarray(picture) for picture in pictures]
+        images[0].save(path, save_all=True, append_images=images[1:], duration=lasts_ms)
+        return path
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for picture, time_ms in zip(pictures, times_ms, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = time_ms, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def frames_with_zone(source: Path, equipment: Equipment, plan: Path | None = None) -> tuple[list[int], Report]:
+    """Which frames of a file are covered where its zone lies, and the report."""
+    covered: list[int] = []
+    detect = detect_still if source.suffix in (".gif", ".png") else detect_video
+    detect(source, equipment, on_frame=lambda frame, decision, _: covered.extend([frame.index] if decision.regions else []))
+    report = run(source, equipment, overwrite=True, plan=plan)
+    assert report.coverage.by_label.get("zone", 0) == len(covered) or plan is not None
+    return covered, report
+
+
+ON_SCREEN = [
+    pytest.param("0,0,9,9@1-4", {}, [0], id="while-the-first-is-shown"),
+    pytest.param("0,0,9,9@6-7", {}, [1], id="from-its-first-moment"),
+    pytest.param("0,0,9,9@5.9-6", {}, [0, 1], id="to-its-first-moment"),
+    pytest.param("0,0,9,9@1-7", {}, [0, 1], id="over-a-change"),
+    pytest.param("0,0,9,9@13-14", {}, [2], id="while-the-last-is-shown"),
+    pytest.param("0,0,9,9@1-4", {"tracking.lookahead_s": 0, "tracking.backfill_s": 0}, [0], id="without-look-ahead"),
+    pytest.param("0,0,9,9@60-", {}, [], id="after-all"),
+]
+
+
+@pytest.mark.parametrize(("zone", "settings", "frames"), ON_SCREEN)
+@pytest.mark.parametrize("name", ["in.mkv", "in.gif", "in.png"])
+def test_zone_covers_every_frame_that_is_on_the_screen_in_its_time(
+    name: str, zone: str, settings: dict[str, Any], frames: list[int], tmp_path: Path
+) -> None:
+    covered, report = frames_with_zone(slides(tmp_path / name), equipment_with(zone, **settings))
+    assert covered == frames
+    assert len([warning for warning in report.warnings if warning.startswith("the zone")]) == (not frames)
+
+
+def test_last_frame_of_a_span_is_on_the_screen_until_its_end(tmp_path: Path) -> None:
+    source = slides(tmp_path / "in.mkv")
+    assert frames_with_zone(source, equipment_with("0,0,9,9@3-4", span="0-5"))[0] == [0]
+    assert frames_with_zone(source, equipment_with("0,0,9,9@5.5-5.9", span="0-5"))[0] == []
+
+
+def test_last_frame_stays_while_the_sound_goes_on(make_clip: ClipMaker) -> None:
+    source = make_clip("in.mkv", frames=2, audio="pcm_s16le")
+    with av.open(str(source)) as container:
+        ends_s = (container.duration or 0) / av.time_base
+    assert ends_s > 0.08
+    assert frames_with_zone(source, equipment_with(f"0,0,9,9@{(0.08 + ends_s) / 2:.4f}-"))[0] == [1]
+
+
+def test_zone_over_arrays_covers_what_is_shown_in_its_time() -> None:
+    frames = [np.full((48, 64, 3), 200, np.uint8) for _ in range(4)]
+    with Anonymizer(detect="none", zones=["8,8,16,16@0.7-1.2"], effect={"kind": "solid"}) as anonymizer:
+        sealed = list(anonymizer.process(frames, fps=2))
+    assert [bool((image != 200).any()) for image in sealed] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.gif"])
+def test_zone_given_with_a_plan_is_covered_too(name: str, tmp_path: Path) -> None:
+    source, plan = slides(tmp_path / name), tmp_path / "p.jsonl"
+    detect = detect_still if name == "in.gif" else detect_video
+    detect(source, equipment_with("0,0,9,9"), plan=plan)
+    anonymize = anonymize_still if name == "in.gif" else anonymize_video
+    report = anonymize(source, tmp_path / f"out{source.suffix}", equipment_with("20,20,9,9@1-4", "0,0,9,9", "40,0,9,9@60-"), plan=plan)
+    assert report.coverage.by_label["zone"] == 3 + 1  # "0,0,9,9" is in the plan already
+    assert report.warnings == ("the zone 40,0,9,9@60- covered nothing: no frame was shown in its time",)
+    with pytest.raises(ConfigError, match="lies outside the picture"):
+        anonymize(source, tmp_path / f"no{source.suffix}", equipment_with("64,0,9,9"), plan=plan)
+
+
+@pytest.mark.parametrize("name", ["in.mkv", "in.gif", "in.tif"])
+def test_zones_of_a_plans_header_are_covered_where_its_lines_lost_them(name: str, tmp_path: Path) -> None:
+    if name == "in.tif":
+        pages = [Image.fromarray(draw_picture(index, (64, 48))) for index in range(3)]
+        pages[0].save(tmp_path / name, save_all=True, append_images=pages[1:])
+        source = tmp_path / name
     else:
-        detect_video(make_clip(name, frames=3), equipment_with("0,0,9,9"), plan=plan)
-    with pytest.raises(ConfigError, match=r"^p\.jsonl: was made without the zone 20,20,9,9, which would not be covered"):
-        run(source, equipment_with("0,0,9,9", "20,20,9,9"), plan=plan)
-    assert listing(tmp_path) == sorted([name, "p.jsonl"])
-    assert run(source, equipment_with("0,0,9,9"), plan=plan).coverage.by_label["zone"] > 0
+        source = slides(tmp_path / name)
+    plan = tmp_path / "p.jsonl"
+    detect = detect_video if name == "in.mkv" else detect_still
+    detect(source, equipment_with("0,0,9,9", "20,20,9,9@7-8"), plan=plan)
+    lines = [json.loads(line) for line in plan.read_text().splitlines()]
+    plan.write_text("".join(json.dumps({**line, "regions": []} if "regions" in line else line) + "\n" for line in lines))
+    anonymize = anonymize_video if name == "in.mkv" else anonymize_still
+    report = anonymize(source, tmp_path / f"out{source.suffix}", equipment_with("40,0,9,9"), plan=plan)
+    assert report.coverage.by_label["zone"] == 2 * 3 + (name != "in.tif")  # a page has no seventh second
+
+
+@pytest.mark.parametrize("zones", ["0,0,9,9", [7], ["0,0,9"], None])
+def test_plan_whose_zones_cannot_be_read_is_refused(zones: Any, tmp_path: Path) -> None:
+    source, plan = slides(tmp_path / "in.mkv"), tmp_path / "p.jsonl"
+    detect_video(source, equipment_with("0,0,9,9"), plan=plan)
+    header, *lines = plan.read_text().splitlines()
+    changed = json.loads(header)
+    changed["policy"]["zones"] = zones
+    plan.write_text("\n".join([json.dumps(changed), *lines, ""]))
+    with pytest.raises(ConfigError, match=r"^p\.jsonl: line 1: the zones of its policy"):
+        run(source, equipment_with("0,0,9,9"), plan=plan)
+    assert listing(tmp_path) == ["in.mkv", "p.jsonl"]
+
+
+@pytest.mark.parametrize("frames", [[None], [None, np.zeros((8, 8, 3), np.uint8)], [np.zeros((8, 8, 3), np.uint8), None]])
+def test_missing_frame_is_refused_wherever_it_stands(frames: list[Any]) -> None:
+    """What cv2.imread gives for a file that is not there."""
+    with Anonymizer(detect="none", zones=["0,0,9,9"]) as anonymizer:
+        with pytest.raises(SourceError, match=r"^frame \d: not a BGR uint8 array .* but NoneType"):
+            list(anonymizer.process(frames))
+        assert list(anonymizer.process([])) == []
+
+
+def test_missing_picture_is_refused() -> None:
+    missing: Any = None
+    with Anonymizer(detect="none", zones=["0,0,9,9"]) as anonymizer, pytest.raises(SourceError, match="NoneType"):
+        anonymizer.image(missing)
+    with pytest.raises(SourceError, match="NoneType"):
+        anonymize_image(missing, detect="none", zones=["0,0,9,9"])
+
+
+@pytest.mark.parametrize("fps", [float("nan"), float("inf"), "x", None, 0, -1, 1e-12])
+def test_impossible_frame_rate_is_refused(fps: Any) -> None:
+    with Anonymizer(detect="none", zones=["0,0,9,9"]) as anonymizer, pytest.raises(ConfigError, match="frames a second") as caught:
+        list(anonymizer.process([np.zeros((8, 8, 3), np.uint8)], fps=fps))
+    assert caught.value.hint
