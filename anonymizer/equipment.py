@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 
 from anonymizer.config import Config, Span, Zone, config_hash
-from anonymizer.detection import Detector, LookPlan, label_thresholds, load_detectors, observe, weights_sha256
+from anonymizer.detection import Detector, LookPlan, label_thresholds, load_detectors, observe, untested_labels, weights_sha256
 from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
@@ -39,6 +39,7 @@ class Equipment:
     look: LookPlan
     policy: TrackingPolicy
     effect: Effect
+    untested: tuple[str, ...] = ()  # labels of whose weights nobody knows whether they see
 
     @classmethod
     def of(cls, config: Config, detectors: Sequence[Detector] | None = None) -> Equipment:
@@ -49,6 +50,7 @@ class Equipment:
         """
         labels, weights = config.detect, config.weights
         thresholds = label_thresholds(labels if detectors is None else (), weights if detectors is None else {}, config.strictness, config.look.long_side)
+        untested = () if detectors is not None else untested_labels(labels, weights)
         if detectors is None:
             detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s)
         preset = config.look
@@ -85,6 +87,7 @@ class Equipment:
                 look_long_side=preset.long_side,
             ),
             effect=_effect_of(config),
+            untested=untested,
         )
 
     def observe(self, picture: Picture) -> Observation:

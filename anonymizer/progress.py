@@ -56,6 +56,7 @@ class RunLog:
         if ignored:
             notes = (*notes, f"nothing was looked for in {len(ignored)} ignore zone{'s' if len(ignored) > 1 else ''}: {', '.join(map(str, ignored))}")
         unmet = tuple(f"the zone {zone} covered nothing: no frame was shown in its time" for zone in dict.fromkeys(self._equipment.config.zones) if zone not in self.met)
+        untested = tuple(f"whether the weights for '{label}' see anything was not tested: the test picture shows none" for label in self._equipment.untested)
         return Report(
             source=str(self._info.path),
             target="" if target is None else str(target),
@@ -66,7 +67,7 @@ class RunLog:
             damaged_frames=self._damaged,
             carriers=carriers,
             notes=notes,
-            warnings=(*warnings, *unmet),
+            warnings=(*warnings, *unmet, *untested),
         )
 
     def _now(self) -> Progress:
