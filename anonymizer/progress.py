@@ -55,7 +55,9 @@ class RunLog:
         ignored = self._equipment.config.ignore_zones
         if ignored:
             notes = (*notes, f"nothing was looked for in {len(ignored)} ignore zone{'s' if len(ignored) > 1 else ''}: {', '.join(map(str, ignored))}")
-        unmet = tuple(f"the zone {zone} covered nothing: no frame was shown in its time" for zone in dict.fromkeys(self._equipment.config.zones) if zone not in self.met)
+        unmet = tuple(
+            f"the zone {zone} covered nothing: no frame was shown in its time" for zone in dict.fromkeys(self._equipment.config.zones) if zone not in self.met
+        )
         untested = tuple(f"whether the weights for '{label}' see anything was not tested: the test picture shows none" for label in self._equipment.untested)
         return Report(
             source=str(self._info.path),

@@ -108,6 +108,9 @@ def test_hidden_files_and_staging_leftovers_are_passed_over(here: Path) -> None:
     assert [job.source.name for job in jobs] == ["a.png"]
     assert passed == []
     assert targets(["in/.hidden.png"]) == ["out/.hidden.png"]
+    hidden: list[Path] = []
+    find_jobs(["in"], Path("out"), hidden=hidden)
+    assert [path.name for path in hidden] == [".c.png.anonymizer-0123456789ab.part.png", ".folder", ".hidden.png"]
 
 
 def test_patterns_keep_the_path_below_their_fixed_part(here: Path) -> None:
@@ -128,6 +131,8 @@ def test_what_is_missing_or_holds_nothing_is_refused(here: Path) -> None:
     plain(here / "texts/a.txt")
     with pytest.raises(SourceError, match=r"none\.png: no such file or folder"):
         find_jobs(["none.png"], Path("out"))
+    with pytest.raises(SourceError, match="an empty name names no input"):
+        find_jobs([""], Path("out"))
     for folder in ("empty", "texts"):
         with pytest.raises(SourceError, match=f"{folder}: no picture and no video found"):
             find_jobs([folder], Path("out"))

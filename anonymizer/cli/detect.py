@@ -10,6 +10,7 @@ import typer
 from anonymizer.cli import flags
 from anonymizer.cli.printing import JsonListing, exit_codes, say_rows
 from anonymizer.cli.progress import ProgressShow
+from anonymizer.cli.sources import require_named
 from anonymizer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def detect(
     """Say what would be covered, without a pixel."""
     if plan is None and not as_json:
         raise ConfigError("nowhere to put what is found", hint="say --plan FILE, or --json to print it")
+    require_named([source])
     loaded = flags.config_from(context.params)
     from anonymizer.equipment import Equipment
     from anonymizer.media.kinds import kind_of

@@ -15,7 +15,7 @@ import typer
 from anonymizer.cli import flags
 from anonymizer.cli.printing import JsonListing, exit_codes, on_one_line, say, say_json, say_rows, tell_error
 from anonymizer.cli.progress import ProgressShow
-from anonymizer.cli.sources import folder_for, is_camera, is_single, target_for
+from anonymizer.cli.sources import folder_for, is_camera, is_single, require_named, target_for
 from anonymizer.cli.stopping import finishing_first
 from anonymizer.errors import AnonymizerError, ConfigError
 
@@ -66,6 +66,7 @@ def run(
     """
     loaded = flags.config_from(context.params)
     quiet = quiet or as_json
+    require_named(inputs)
     single = is_single(inputs)
     if plan is not None and not single:
         raise ConfigError("a plan belongs to one input", hint="name the file that the plan was made for")
@@ -113,7 +114,8 @@ def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, 
     def suffix_of(source: Path, kind: Kind) -> str:
         return suffix_for(source, kind, codec=config.encoding.codec, keep=config.keep)
 
-    jobs, passed = find_jobs(inputs, folder, name_of=lambda source, kind: name_in_folder(source, suffix_of(source, kind)))
+    hidden: list[Path] = []
+    jobs, passed = find_jobs(inputs, folder, hidden=hidden, name_of=lambda source, kind: name_in_folder(source, suffix_of(source, kind)))
     equipment = Equipment.of(config)
     config_hash, weights = equipment.hashes
     places = {job.target: f"[{number}/{len(jobs)}] {job.source.name}" for number, job in enumerate(jobs, start=1)}
@@ -133,8 +135,11 @@ def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, 
             listing.add(_outcome_json(outcome))
         _say_outcome(outcome, places, quiet=quiet)
     if as_json:
-        listing.end({"done": summary.done, "finished": summary.finished, "failed": len(summary.failed), "skipped": len(summary.skipped)})
+        counts = {"done": summary.done, "finished": summary.finished, "failed": len(summary.failed), "skipped": len(summary.skipped), "hidden": len(hidden)}
+        listing.end(counts)
     elif not quiet:
+        if hidden:
+            say(f"{len(hidden)} hidden file{'s' if len(hidden) > 1 else ''} or folder{'s' if len(hidden) > 1 else ''} passed over")
         say(f"{summary.done} done, {summary.finished} finished before, {len(summary.skipped)} skipped, {len(summary.failed)} failed")
     return summary.exit_code
 

@@ -42,7 +42,9 @@ def _listed(value: Any) -> Any:
 def _color(value: Any) -> Any:
     if value is None:
         return None
-    text = _COLORS.get(str(value).lower(), str(value).lower())
+    if not isinstance(value, str):
+        return value  # Refused by its type, and not written out: YAML's aliases can make it longer than the memory.
+    text = _COLORS.get(value.lower(), value.lower())
     if not re.fullmatch(r"#[0-9a-f]{6}", text):
         raise ValueError(f"{value!r} is not a colour like #2a2a2a or one of {', '.join(_COLORS)}")
     return text

@@ -176,7 +176,9 @@ def test_chapters_are_cut_to_the_span_and_only_those_in_it_are_called_kept(
     source = write(Clip("in.mkv", frames=25, chapters=3), tmp_path)
     done = run(source, tmp_path / name, carry=CarryPolicy(keep=frozenset({"chapters"})), span_s=span_s)
     with av.open(str(done.path)) as container:
-        found = {entry["metadata"]["title"]: tuple(round(entry[edge] * entry["time_base"] * 1000) for edge in ("start", "end")) for entry in container.chapters()}
+        found = {
+            entry["metadata"]["title"]: tuple(round(entry[edge] * entry["time_base"] * 1000) for edge in ("start", "end")) for entry in container.chapters()
+        }
     assert found == kept
     fates = {carrier.detail: carrier.fate for carrier in done.carriers if carrier.kind == "chapter"}
     assert fates == {f"part {number}": "copied" if f"part {number}" in kept else "dropped" for number in range(3)}

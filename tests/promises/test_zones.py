@@ -161,9 +161,7 @@ ON_SCREEN = [
 
 @pytest.mark.parametrize(("zone", "settings", "frames"), ON_SCREEN)
 @pytest.mark.parametrize("name", ["in.mkv", "in.gif", "in.png"])
-def test_zone_covers_every_frame_that_is_on_the_screen_in_its_time(
-    name: str, zone: str, settings: dict[str, Any], frames: list[int], tmp_path: Path
-) -> None:
+def test_zone_covers_every_frame_that_is_on_the_screen_in_its_time(name: str, zone: str, settings: dict[str, Any], frames: list[int], tmp_path: Path) -> None:
     covered, report = frames_with_zone(slides(tmp_path / name), equipment_with(zone, **settings))
     assert covered == frames
     assert len([warning for warning in report.warnings if warning.startswith("the zone")]) == (not frames)
