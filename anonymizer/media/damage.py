@@ -22,6 +22,7 @@ _FRAME_FLAGS = {"h264", "hevc", "mpeg1video", "mpeg2video", "mpeg4"}
 # Those that do not always; but their containers mark the packets. Of other codecs nothing is known at the start.
 _PACKET_FLAGS = {"vp8", "vp9", "av1"}
 _MOST_DELAY = 64  # Packets a decoder holds back, threads included; assumed where a frame cannot be traced to its packet.
+_CORRUPT = re.compile(r"Packet corrupt \(stream = (\d+), dts = (-?\d+)\)")  # libavformat/demux.c
 _REMEMBERED = 512  # Packets: more than any decoder holds back.
 
 
@@ -105,6 +106,15 @@ class DamageWatch:
             return frame.opaque
         stamp = frame.pts if frame.pts is not None else frame.dts
         return None if stamp is None else self._packets.get(stamp)
+
+
+def corrupt_dts(logs: list[tuple[int, str, str]], stream_index: int) -> set[int]:
+    """Decoding times of a stream's packets that FFmpeg called corrupt while it opened the file.
+
+    Cutting a stream into frames moves that mark one frame forward, and so loses the first one's.
+    """
+    found = (_CORRUPT.search(line) for _, _, line in logs)
+    return {int(one[2]) for one in found if one is not None and int(one[1]) == stream_index}
 
 
 def _to_be_shown(packet: Packet[Any]) -> Packet[Any]:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import av
+import av.logging
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard
@@ -15,9 +16,9 @@ from av.video.stream import VideoStream
 
 from anonymizer.errors import AnonymizerError, ConfigError, SourceError
 from anonymizer.media.conversion import Converter
-from anonymizer.media.damage import DamageWatch
+from anonymizer.media.damage import DamageWatch, corrupt_dts
 from anonymizer.media.decoding import Decoder
-from anonymizer.media.faults import Ear, source_error
+from anonymizer.media.faults import Ear, listening, source_error
 from anonymizer.media.shape import ShapeWatch
 from anonymizer.media.sources import open_source
 from anonymizer.media.timing import CleanTimeline
@@ -60,6 +61,7 @@ class VideoReader:
         self._ear: Ear | None = None
         self._end_s: float | None = None
         self._first_dts: int | None = None
+        self._lost_at_dts: set[int] = set()
         self._stopped = False
 
     def __enter__(self) -> Self:
@@ -196,6 +198,7 @@ class VideoReader:
         for packet in self._packets():
             if self._first_dts is None:
                 self._first_dts = packet.dts
+                packet.is_corrupt = packet.is_corrupt or packet.dts in self._lost_at_dts
             frames: list[av.VideoFrame] = []
             try:
                 frames = self._decoder.decode(watch.sent(packet))
@@ -229,7 +232,9 @@ class VideoReader:
             yield flush
 
     def _open(self, threads: int) -> None:
-        self._container = open_source(self.info.path)
+        with listening(av.logging.WARNING) as logs:
+            self._container = open_source(self.info.path)
+        self._lost_at_dts = corrupt_dts(logs, self.info.stream_index)
         stream = self._container.streams[self.info.stream_index]
         if not isinstance(stream, VideoStream):
             raise SourceError(f"{self.info.path.name}: has changed since it was looked at", hint="run again")
