@@ -7,7 +7,7 @@ configuration themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -22,12 +22,12 @@ from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
 from anonymizer.tracking import LabelPolicy, Tracker, TrackingPolicy
 from anonymizer.types import Observation, Picture
-from anonymizer.zones import ZoneCover
+from anonymizer.zones import ZoneCover, is_within
 
 Shape = Literal["ellipse", "box"]
 SHAPES: Mapping[str, Shape] = {"face": "ellipse", "head": "ellipse"}  # everything else is covered by a box
 # Detectors miss a box's true edge by one or two pixels of the picture they saw, however small the object is.
-PAD_PX = 2.0
+PAD_PX = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Equipment:
                 coarse_side=preset.coarse_side,
                 # Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not.
                 weak={label: policy.weak_score / 2 for label, policy in policies.items()},
-                ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones),
+                ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
                 deadline_s=config.timeout_s,
             ),
             policy=TrackingPolicy(
@@ -90,9 +90,11 @@ class Equipment:
             untested=untested,
         )
 
-    def observe(self, picture: Picture) -> Observation:
-        """Look at a picture with every detector."""
-        return observe(picture, self.detectors, self.look)
+    def observe(self, picture: Picture, shown_s: tuple[float, float] | None = None) -> Observation:
+        """Look at a picture with every detector. Timed ignore zones hold where it is known when it is shown (zones.shown_s)."""
+        timed = [zone.xyxy for zone in self.config.ignore_zones if zone.span is not None and shown_s is not None and is_within(zone, *shown_s)]
+        look = replace(self.look, ignore_zones_xyxy=(*self.look.ignore_zones_xyxy, *timed)) if timed else self.look
+        return observe(picture, self.detectors, look)
 
     def tracker_for(self, geometry: Geometry, frame_rate: Fraction | None) -> Tracker:
         """A tracker for one stream. Zones are not its matter: `zones_for`."""

@@ -67,7 +67,7 @@ class Anonymizer:
         geometry = Geometry(_size_wh(first, 0))
         effect = self._equipment.effect_for(geometry)
         zones, tracker = self._equipment.zones_for(geometry, rate), self._equipment.tracker_for(geometry, rate)
-        looks = observed_frames(_frames_of(first, coming, rate, geometry.coded_wh), geometry, self._equipment)
+        looks = observed_frames(_frames_of(first, coming, rate, geometry.coded_wh), geometry, self._equipment, rate)
         with closing(decided_frames(looks, tracker)) as decided:
             for frame, decision in zones.over(decided):
                 yield np.array(seal_frame(frame, decision, effect).frame.planes[0])

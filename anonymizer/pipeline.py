@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ from anonymizer.publishing import Plan, PlanHeader, PlanWriter, Report, file_sha
 from anonymizer.redaction import seal_frame
 from anonymizer.tracking import Tracker, glimpse_of
 from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, Region, Tally
-from anonymizer.zones import ZoneCover, planned_zones
+from anonymizer.zones import ZoneCover, planned_zones, shown_s
 
 READ_AHEAD = 3  # Frames decoded, and frames looked at, before anyone asks: enough to keep two cores busy.
 
@@ -123,6 +124,11 @@ def detect_video(
     return log.report(plan, tally, warnings=tuple(reader.warnings))
 
 
+def zones_start_s(info: MediaInfo) -> float | None:
+    """Where the times of zones count from; None is the first frame: a camera's clock began before it was opened."""
+    return None if info.extra.get("live") else info.start_s
+
+
 def frames_until(finish: threading.Event | None, reader: VideoReader) -> Generator[Frame, None, None]:
     """The reader's frames; the first one that comes after `finish` was set is the last."""
     with closing(reader.frames()) as frames:
@@ -143,7 +149,7 @@ def decided_by(
             yield from zones.over(planned_frames(frames, plan, info))
             return
         tracker = equipment.tracker_for(info.geometry, info.frame_rate)
-        with closing(overlapped(observed_frames(frames, info.geometry, equipment), READ_AHEAD)) as looks:
+        with closing(overlapped(observed_frames(frames, info.geometry, equipment, info.frame_rate, zones_start_s(info)), READ_AHEAD)) as looks:
             yield from zones.over(decided_frames(looks, tracker))
 
 
@@ -155,18 +161,21 @@ def zones_over(info: MediaInfo, equipment: Equipment, plan: Plan | None, met: se
         info.geometry,
         info.frame_rate,
         planned=() if plan is None else planned_zones(plan.header.policy, plan.path.name),
-        start_s=None if live else info.start_s,  # A camera's clock began before it was opened.
+        start_s=zones_start_s(info),
         end_s=info.start_s + min(ends_s) if ends_s and not live else None,
         name=info.path.name,
         met=met,
     )
 
 
-def observed_frames(frames: Iterator[Frame], geometry: Geometry, equipment: Equipment) -> Iterator[Look]:
-    """Look at every frame with every detector."""
+def observed_frames(
+    frames: Iterator[Frame], geometry: Geometry, equipment: Equipment, frame_rate: Fraction | None = None, start_s: float | None = 0.0
+) -> Iterator[Look]:
+    """Look at every frame with every detector; zones are timed from `start_s` (None: the first frame)."""
     for frame in frames:
+        start_s = frame.time_s if start_s is None else start_s
         picture = picture_of(frame, geometry, equipment.look.long_side)
-        yield Look(frame, equipment.observe(picture), glimpse_of(picture.rgb))
+        yield Look(frame, equipment.observe(picture, shown_s(frame, start_s, frame_rate)), glimpse_of(picture.rgb))
 
 
 def decided_frames(looks: Iterator[Look], tracker: Tracker) -> Generator[tuple[Frame, Decision], None, None]:

@@ -28,7 +28,7 @@ from anonymizer.publishing import Plan, PlanWriter, Report, read_plan, require_a
 from anonymizer.redaction import seal_frame
 from anonymizer.tracking import glimpse_of
 from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, SealedFrame, Tally
-from anonymizer.zones import planned_zones
+from anonymizer.zones import planned_zones, shown_s
 
 _SAME_OBJECT_IOU = 0.5  # Two looks at one pixel grid differ by a little; what overlaps more than this is one object.
 
@@ -109,7 +109,7 @@ def decided_pages(plan: Plan | None, still: StillImage, equipment: Equipment, me
         if planned is not None:
             yield from zones.over(islice(planned, len(pages)))
         else:
-            yield from zones.over(decided_frames((_look_at(page, geometry, equipment) for page in pages), equipment.tracker_for(geometry, rate)))
+            yield from zones.over(decided_frames((_look_at(page, equipment, pages[0].time_s, rate) for page in pages), equipment.tracker_for(geometry, rate)))
     yield from planned or ()  # Nothing more, but the plan's own look at what is left of it.
 
 
@@ -136,15 +136,16 @@ def _rate_of(pages: Sequence[Frame]) -> Fraction | None:
     return len(pages) / duration if len(pages) > 1 and duration else None
 
 
-def _look_at(page: Frame, geometry: Geometry, equipment: Equipment) -> Look:
+def _look_at(page: Frame, equipment: Equipment, start_s: float, frame_rate: Fraction | None) -> Look:
     """Look at the pixels as stored, and where some are transparent also as they show on white and on black.
 
     Stored colours hold what transparency hides, and transparency alone can draw what stored colours do not hold.
     """
+    geometry, shown = Geometry(page.size_wh), shown_s(page, start_s, None if page.duration else frame_rate)
     picture = picture_of(page, geometry, equipment.look.long_side)
-    seen = equipment.observe(picture)
+    seen = equipment.observe(picture, shown)
     for paper in _on_paper(page):
-        seen = _together(seen, equipment.observe(picture_of(paper, geometry, equipment.look.long_side)))
+        seen = _together(seen, equipment.observe(picture_of(paper, geometry, equipment.look.long_side), shown))
     return Look(page, seen, glimpse_of(picture.rgb))
 
 

@@ -93,6 +93,24 @@ def is_shown(zone: Zone, begin_s: float, until_s: float) -> bool:
     return (until_s > first_s + _EDGE_S or begin_s >= first_s - _EDGE_S) and (end_s is None or begin_s < end_s + _EDGE_S)
 
 
+def shown_s(frame: Frame, start_s: float, frame_rate: Fraction | None) -> tuple[float, float]:
+    """From when to when a frame is on the screen as far as it can tell alone, on the clock of zones."""
+    begin_s = frame.time_s - start_s
+    return begin_s, begin_s + max(float(frame.duration * frame.time_base), float(1 / frame_rate) if frame_rate else 0.0)
+
+
+def is_within(zone: Zone, begin_s: float, until_s: float) -> bool:
+    """Whether a frame is on the screen in the zone's time alone: only then may anything be left uncovered for it.
+
+    >>> is_within(parse_zone("0,0,9,9@1-4"), 1.0, 3.0), is_within(parse_zone("0,0,9,9@1-4"), 3.0, 5.0)
+    (True, False)
+    """
+    if zone.span is None:
+        return True
+    first_s, end_s = zone.span
+    return begin_s >= first_s - _EDGE_S and (end_s is None or until_s <= end_s + _EDGE_S)
+
+
 def planned_zones(policy: Mapping[str, Any], name: str) -> tuple[Zone, ...]:
     """The zones that a plan of that policy was made with; ConfigError for what is none."""
     said = policy.get("zones", [])

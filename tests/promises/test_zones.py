@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -20,6 +21,7 @@ from anonymizer.library import Anonymizer, anonymize_image
 from anonymizer.pipeline import anonymize_video, detect_video
 from anonymizer.publishing import Report
 from anonymizer.stills import anonymize_still, detect_still
+from anonymizer.types import Detections
 from tests.conftest import ClipMaker, draw_picture
 
 
@@ -118,7 +120,7 @@ def test_picture_has_no_later(tmp_path: Path) -> None:
     assert report.warnings == ("the zone 20,20,9,9@5- covered nothing: no frame was shown in its time",)
 
 
-def slides(path: Path, times_ms: tuple[int, ...] = (0, 6000, 12000)) -> Path:
+def slides(path: Path, times_ms: tuple[int, ...] = (0, 6000, 12000), rate: Fraction | int = 25) -> Path:
     """A video of few frames, each long on the screen; as GIF and PNG each lasts until the next, the last 3 s."""
     pictures = [draw_picture(index, (64, 48)) for index in range(len(times_ms))]
     if path.suffix in (".gif", ".png"):
@@ -127,7 +129,7 @@ def slides(path: Path, times_ms: tuple[int, ...] = (0, 6000, 12000)) -> Path:
         images[0].save(path, save_all=True, append_images=images[1:], duration=lasts_ms)
         return path
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=25)
+        stream = container.add_stream("ffv1", rate=rate)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
         for picture, time_ms in zip(pictures, times_ms, strict=True):
@@ -254,3 +256,37 @@ def test_impossible_frame_rate_is_refused(fps: Any) -> None:
     with Anonymizer(detect="none", zones=["0,0,9,9"]) as anonymizer, pytest.raises(ConfigError, match="frames a second") as caught:
         list(anonymizer.process([np.zeros((8, 8, 3), np.uint8)], fps=fps))
     assert caught.value.hint
+
+
+class SeesOne:
+    """A detector that finds one face, in the same place of every picture."""
+
+    name, labels = "sees-one", ("face",)
+
+    def detect(self, pictures: Sequence[Any]) -> list[Detections]:
+        return [Detections.of([[8, 8, 24, 24]], [0.9], "face") for _ in pictures]
+
+
+IGNORED = [
+    pytest.param("0,0,64,48", [], id="always"),
+    pytest.param("0,0,64,48@2-6", [0, 3, 4, 5], id="for-a-time"),
+    pytest.param("0,0,64,48@2.5-6.5", [0, 1, 3, 4, 5], id="for-parts-of-frames"),
+    pytest.param("0,0,64,48@60-61", [0, 1, 2, 3, 4, 5], id="later"),
+]
+
+
+@pytest.mark.parametrize(("zone", "covered"), IGNORED)
+@pytest.mark.parametrize("name", ["in.gif", "arrays", "in.mkv"])
+def test_ignore_zone_uncovers_in_its_time_alone(name: str, zone: str, covered: list[int], tmp_path: Path) -> None:
+    nothing_held = {f"tracking.{key}": 0 for key in ("lookahead_s", "backfill_s", "hold_s", "vanished_hold_s")}
+    equipment = Equipment.of(load_config({"detect": "face", "effect.kind": "solid", "ignore_zones": [zone], **nothing_held}).config, [SeesOne()])
+    if name == "arrays":
+        frames = [np.full((48, 64, 3), 200, np.uint8) for _ in range(6)]
+        with Anonymizer(equipment.config, detectors=[SeesOne()]) as anonymizer:
+            found = [index for index, image in enumerate(anonymizer.process(frames, fps=0.5)) if (image != 200).any()]
+    else:
+        found = []
+        detect = detect_still if name == "in.gif" else detect_video
+        source = slides(tmp_path / name, tuple(range(0, 12000, 2000)), rate=Fraction(1, 2))
+        detect(source, equipment, on_frame=lambda frame, decision, _: found.extend([frame.index] if decision.regions else []))
+    assert found == covered
