@@ -158,7 +158,7 @@ class Config(_Section):
         description="0 covers only what is sure, 1 whatever might be a face or a plate; or a word: relaxed, normal, strict, paranoid.",
     )
     padding: dict[str, Share] = Field(
-        default_factory=lambda: {"face": 0.09, "plate": 0.02},
+        default_factory=lambda: {"face": 0.13, "plate": 0.02},
         description="How far a cover reaches beyond a detected box on each side, by label, as a share of the box's width and height.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")

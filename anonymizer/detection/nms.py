@@ -13,6 +13,11 @@ _NESTED_SHARE = 0.75
 _NESTED_AREAS = 3.0
 _OUTWEIGHED = 1.5  # A much larger box around one so many times surer is the same thing, badly measured.
 _AGREEMENT = 0.3  # what each further box of a cluster adds of its score: many weak ones are a strong one
+# Faces and cars come in groups: a box beside so many sure ones of its size is likelier to be right than one alone.
+_COMPANY = 3
+_COMPANY_SURE = 0.3
+_COMPANY_SIZES = 2.0  # Alike is what is at most so many times higher or lower.
+_ENCOURAGED = 1.6  # Its score counts so many times, but never as sure by that alone.
 IOU = 0.6  # Ultralytics suppresses above 0.7; neighbours in a crowd overlap less than this, and a box too many only covers.
 
 
@@ -74,3 +79,19 @@ def fused(found: Detections) -> Detections:
         scores.append(min(1.0, float(found.score[best] + _AGREEMENT * found.score[group[1:]].sum())))
         labels.append(found.label[best])
     return Detections.of(boxes, scores, labels) if boxes else found
+
+
+def in_company(found: Detections) -> Detections:
+    """The same boxes, with a higher score for unsure ones among several sure ones of their label and size.
+
+    >>> crowd = Detections.of([[at, 0, at + 10, 10] for at in (0, 20, 40, 60)], [0.6, 0.5, 0.4, 0.1], "face")
+    >>> in_company(crowd).score.round(2).tolist()
+    [0.6, 0.5, 0.4, 0.16]
+    """
+    height, score = found.xyxy[:, 3] - found.xyxy[:, 1], found.score.copy()
+    sure = found.score >= _COMPANY_SURE
+    for index in np.flatnonzero(~sure):
+        alike = (found.label == found.label[index]) & (height < _COMPANY_SIZES * height[index]) & (height > height[index] / _COMPANY_SIZES)
+        if np.count_nonzero(sure & alike) >= _COMPANY:
+            score[index] = min(_COMPANY_SURE, found.score[index] * _ENCOURAGED)
+    return Detections(found.xyxy, score, found.label)

@@ -83,9 +83,9 @@ class Lookahead:
         smooth, own = self._placed(frame, tracks, timeline)
         policies = [self._policy.of(track.label) for track in tracks]
         ellipse = np.array([policy.shape == "ellipse" for policy in policies])
-        smooth = covers.beyond_edges(covers.padded(smooth, policies, self._px), ellipse, self._frame_wh)
+        smooth = covers.beyond_edges(covers.padded(smooth, policies, self._px, self._frame_wh), ellipse, self._frame_wh)
         seen = own[:, SCORE] > 0
-        exact = covers.beyond_edges(covers.padded(own[:, :4], policies, self._px), ellipse, self._frame_wh)
+        exact = covers.beyond_edges(covers.padded(own[:, :4], policies, self._px, self._frame_wh), ellipse, self._frame_wh)
         smooth[seen] = covers.grown_to_hold(smooth[seen], exact[seen], ellipse[seen])
         boxes = covers.corners(smooth)
         width, height = self._frame_wh
@@ -150,7 +150,7 @@ class Lookahead:
         left = strong.where(~(inside & same).any(axis=1)) if len(regions) else strong
         policies = [self._policy.of(str(label)) for label in left.label]
         ellipse = np.array([policy.shape == "ellipse" for policy in policies], bool)
-        boxes = covers.corners(covers.beyond_edges(covers.padded(covers.centred(left.xyxy), policies, self._px), ellipse, self._frame_wh))
+        boxes = covers.corners(covers.beyond_edges(covers.padded(covers.centred(left.xyxy), policies, self._px, self._frame_wh), ellipse, self._frame_wh))
         return [
             Region(str(label), policy.shape, tuple(float(v) for v in box), None, "detected", float(score))  # type: ignore[arg-type]
             for label, policy, box, score in zip(left.label, policies, boxes, left.score, strict=True)
