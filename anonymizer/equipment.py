@@ -26,7 +26,7 @@ from anonymizer.zones import ZoneCover, is_within
 
 Shape = Literal["ellipse", "box"]
 SHAPES: Mapping[str, Shape] = {"face": "ellipse", "head": "ellipse"}  # everything else is covered by a box
-# Detectors miss a box's true edge by one or two pixels of the picture they saw, however small the object is.
+# Of the picture that was looked at, beside the margin in shares: a box is a guess of whole pixels at best.
 PAD_PX = 0.5
 
 

@@ -85,7 +85,7 @@ def in_company(found: Detections) -> Detections:
     """The same boxes, with a higher score for unsure ones among several sure ones of their label and size.
 
     >>> crowd = Detections.of([[at, 0, at + 10, 10] for at in (0, 20, 40, 60)], [0.6, 0.5, 0.4, 0.1], "face")
-    >>> in_company(crowd).score.round(2).tolist()
+    >>> [round(score, 2) for score in in_company(crowd).score.tolist()]
     [0.6, 0.5, 0.4, 0.16]
     """
     height, score = found.xyxy[:, 3] - found.xyxy[:, 1], found.score.copy()

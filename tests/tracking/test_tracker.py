@@ -127,7 +127,8 @@ def pan(shift_cells: float) -> list[NDArray[np.uint8]]:
 def test_hold_follows_the_camera() -> None:
     """A pan of 2 px a frame: the object stands still in the scene and is seen in the first frames only."""
     truth = [at(250 - 2.0 * index, 90, 16) for index in range(28)]
-    decisions = run([[found] if index < 8 else [] for index, found in enumerate(truth)], glimpses=pan(2.0 / 5.0))
+    policy = TrackingPolicy(vanished_hold_s=1.0)
+    decisions = run([[found] if index < 8 else [] for index, found in enumerate(truth)], policy, glimpses=pan(2.0 / 5.0))
     assert [index for index, (box, _) in enumerate(truth) if not covers(decisions[index], box)] == []
 
 
