@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from anonymizer._version import __version__
-from anonymizer.cli import config, detect, doctor, models, run
+from anonymizer.cli import config, detect, doctor, evaluate, models, run
 from anonymizer.cli.printing import OutputClosedError, say, tell_error
 from anonymizer.errors import AnonymizerError
 
@@ -34,6 +34,7 @@ _STDOUT, _STDERR = 1, 2
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True)
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("detect", epilog=detect.EPILOG)(detect.detect)
+app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(config.app, name="config")
 app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("models", epilog=models.EPILOG)(models.models)
