@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -117,7 +119,10 @@ def make_clip(tmp_path: Path) -> ClipMaker:
 
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a reader of the documents has it: street.mp4, the first 10 frames of the demo clip, and photos/one.png."""
+    """A folder as a reader of the documents has it: street.mp4, the first 10 frames of the demo clip, and photos/one.png.
+
+    Both have what they show marked: street.json, and marked/ with one picture of the scene and one of the empty street.
+    """
     from build_sample import Scene, write_sample
 
     folder = tmp_path_factory.mktemp("demo")
@@ -125,4 +130,20 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "photos").mkdir()
     picture = cv2.resize(Scene().picture(149), (640, 360), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "photos/one.png"), picture)
+    mark_demo(folder, Scene())
     return folder
+
+
+def mark_demo(folder: Path, scene: Any) -> None:
+    """The truth of the demo clip beside it, and two marked pictures as YOLO wants them."""
+    frames = [[{"id": label + str(at), "label": label, "xyxy": xyxy} for at, (label, xyxy) in enumerate(scene.truth(index))] for index in range(10)]
+    (folder / "street.json").write_text(json.dumps({"frames": frames}))
+    for name in ("images", "labels"):
+        (folder / "marked" / name).mkdir(parents=True)
+    height, width = scene.picture(149).shape[:2]
+    lines = []
+    for label, (left, top, right, bottom) in scene.truth(149):
+        lines.append(f"{int(label == 'plate')} {(left + right) / 2 / width} {(top + bottom) / 2 / height} {(right - left) / width} {(bottom - top) / height}")
+    (folder / "marked/labels/street_149.txt").write_text("\n".join(lines))
+    for name, picture in (("street_149", scene.picture(149)), ("empty_1", scene.background)):
+        cv2.imwrite(str(folder / f"marked/images/{name}.png"), cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA))

@@ -20,7 +20,7 @@ from tests.conftest import REPO
 
 # Run by `make demo` and `make test` themselves, and by CI: here only that make knows how.
 BY_MAKE = {"make demo", "make test", "make check", "make bench"}
-BY_INSTALLING = {"pip install .", "pip install '.[ultralytics]'"}
+BY_INSTALLING = {"pip install .", "pip install '.[evaluate]'", "pip install '.[ultralytics]'"}
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ stands instead; where no false box was found in n pictures, the exact Poisson in
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -61,7 +62,7 @@ def rate_interval(counts: NDArray[Any]) -> tuple[float, float]:
     >>> [round(edge, 3) for edge in rate_interval(np.zeros(10))]
     [0.0, 0.369]
     """
-    return ratio_interval(counts, np.ones(len(counts))) if np.any(counts) else (0.0, -np.log(0.025) / len(counts))
+    return ratio_interval(counts, np.ones(len(counts))) if np.any(counts) else (0.0, -math.log(0.025) / len(counts))
 
 
 @lru_cache(maxsize=64)

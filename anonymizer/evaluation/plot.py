@@ -40,6 +40,7 @@ def plot_png(report: Json) -> bytes:
     # Logarithmic, but for the first step: a model without any false box has its place, too.
     axes.set_xscale("symlog", linthresh=_TICKS[1], linscale=0.5)
     axes.set_xticks(_TICKS, [f"{tick:g}" for tick in _TICKS])
+    axes.minorticks_off()
     axes.set_xlim(0, _TICKS[-1])
     axes.set_xlabel("false boxes in a picture without objects")
     axes.set_ylabel("objects covered, %")

@@ -53,7 +53,9 @@ def load_yolo(root: Path, naming: Naming) -> tuple[LabelledPicture, ...]:
             raise SourceError(f"{path.name}: is marked to hold what its folder {group.name} says it does not", hint="move it, or correct its labels")
         found.append(LabelledPicture(path, boxes, labelled, free, source_of(path), relative=True, misses_only=path.stem in misses_only[group]))
     if orphans := sorted(set(_all_label_files(root)) - used):
-        raise SourceError(f"{orphans[0].name}: there is no picture of that name", hint=f"{len(orphans)} label files have none; add the pictures or remove them")
+        raise SourceError(
+            f"{orphans[0].name}: there is no picture of that name", hint=f"label files without one: {len(orphans)}; add the pictures or remove them"
+        )
     return tuple(found)
 
 
