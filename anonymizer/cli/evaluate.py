@@ -22,7 +22,8 @@ def evaluate(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder of labelled pictures or clips, or their label file.")],
     format: Annotated[str, typer.Option("--format", metavar="yolo|wider|coco|clips", help="How they are labelled; default: what it looks like.")] = "auto",
     rename: Annotated[
-        list[str] | None, typer.Option("--rename", metavar="NAME=LABEL", help="A class of the data is this label; none leaves it out; repeatable.")
+        list[str] | None,
+        typer.Option("--rename", metavar="NAME=LABEL", help="A class of the data is this label; none leaves it out, * is all others; repeatable."),
     ] = None,
     at: Annotated[float, typer.Option("--at", metavar="SCALE", help="Shrink pictures first: 0.5 is half their size.")] = 1.0,
     shift: Annotated[str | None, typer.Option("--shift", metavar="jpeg|h264|blur|night|cast|small", help="Make pictures worse first.")] = None,

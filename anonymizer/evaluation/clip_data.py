@@ -1,6 +1,7 @@
 """Labelled clips: beside each video a JSON file of the same name that says what stands where in every frame.
 
     {"label": "face",                     what the clip is about; left out or null: every label
+     "width": 1280, "height": 720,        of the video as displayed; may be left out
      "frames": [[{"id": 3, "label": "face", "xyxy": [12.0, 8.5, 40.0, 44.0], "ignore": false}, ...], ...]}
 
 `id` is the same for one object in all frames; boxes are in pixels of the video as displayed. An ignored object is too
@@ -51,9 +52,10 @@ def _clip_of(path: Path, video: Path, naming: Naming) -> LabelledClip:
         frames = tuple(tuple(box for row in rows if (box := _box_of(row, path, naming)) is not None) for rows in read["frames"])
         about = read.get("label")
         labelled = naming.labels_of([str(about)], path.name) if about else frozenset(naming.labels)
+        marked_wh = (int(read["width"]), int(read["height"])) if "width" in read and "height" in read else None
     except (KeyError, TypeError, ValueError) as error:
         raise SourceError(f"{path.name}: is not the truth of a clip ({type(error).__name__}: {error})", hint=_HINT) from error
-    return LabelledClip(video, frames, labelled)
+    return LabelledClip(video, frames, labelled, marked_wh)
 
 
 def _box_of(row: dict[str, Any], path: Path, naming: Naming) -> ClipBox | None:

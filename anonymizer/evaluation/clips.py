@@ -15,7 +15,7 @@ from anonymizer.evaluation.cover import covered_px, hidden_share_of, is_hidden, 
 from anonymizer.evaluation.figures import Json, figure, ratio
 from anonymizer.evaluation.pictures import OnProgress
 from anonymizer.evaluation.scores import size_edges_of, size_of
-from anonymizer.evaluation.truth import Box, ClipBox, LabelledClip
+from anonymizer.evaluation.truth import Box, ClipBox, LabelledClip, require_size
 from anonymizer.geometry import Geometry
 from anonymizer.pipeline import detect_video
 from anonymizer.publishing import Progress
@@ -55,6 +55,7 @@ def _decided(clip: LabelledClip, equipment: Equipment) -> list[tuple[int, tuple[
     frames: list[tuple[int, tuple[Region, ...], tuple[int, int]]] = []
 
     def add(frame: Frame, decision: Decision, geometry: Geometry) -> None:
+        require_size(clip.path, geometry.displayed_wh, clip.marked_wh)
         frames.append((len(frames), _displayed(decision, geometry), geometry.displayed_wh))
 
     detect_video(clip.path, equipment, on_frame=add)

@@ -27,6 +27,7 @@ def load_coco(path: Path, naming: Naming) -> tuple[LabelledPicture, ...]:
     try:
         names = {int(category["id"]): str(category["name"]) for category in read["categories"]}
         files = {int(image["id"]): str(image["file_name"]) for image in read["images"]}
+        sizes = {int(image["id"]): (int(image["width"]), int(image["height"])) for image in read["images"] if "width" in image and "height" in image}
         labelled = naming.labels_of(names.values(), path.name)
         boxes: dict[int, list[TrueBox]] = defaultdict(list)
         for annotation in read["annotations"]:
@@ -43,7 +44,7 @@ def load_coco(path: Path, naming: Naming) -> tuple[LabelledPicture, ...]:
         picture = next((place for place in _places(path, name) if place.is_file()), None)
         if picture is None:
             raise SourceError(f"{path.name}: the picture {name} is not there", hint=f"put it in {path.parent / 'images'}, or beside the JSON file")
-        found.append(LabelledPicture(picture, tuple(boxes[key]), labelled, free_labels(labelled, boxes[key]), source_of(picture)))
+        found.append(LabelledPicture(picture, tuple(boxes[key]), labelled, free_labels(labelled, boxes[key]), source_of(picture), marked_wh=sizes.get(key)))
     return tuple(found)
 
 

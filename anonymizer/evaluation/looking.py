@@ -20,7 +20,7 @@ from anonymizer.detection import Detector
 from anonymizer.equipment import Equipment
 from anonymizer.evaluation.measured import measured_attributes
 from anonymizer.evaluation.shifts import SHIFTS, Rgb, shrunk
-from anonymizer.evaluation.truth import LabelledPicture, TrueBox
+from anonymizer.evaluation.truth import LabelledPicture, TrueBox, require_size
 from anonymizer.geometry import Geometry
 from anonymizer.media import picture_of, read_image
 from anonymizer.pipeline import Look, decided_frames
@@ -79,6 +79,7 @@ class Looker:
         """One picture; SourceError if it cannot be read, ModelError if a detector fails."""
         original = rgb_of(picture.path)
         was_wh = (original.shape[1], original.shape[0])
+        require_size(picture.path, was_wh, picture.marked_wh)
         shown = self._shift(shrunk(original, self._scale))
         size_wh = (shown.shape[1], shown.shape[0])
         for detector in self._detectors:

@@ -12,7 +12,8 @@ from anonymizer.evaluation.truth import Box
 
 # Mean luma, 0 to 255.
 _DARK_BELOW, _BRIGHT_FROM = 60.0, 190.0
-# The share of an object's contrast that a blur of 1/16 of its shorter side takes away.
+# The share of an object's contrast that a blur of 1/16 of its shorter side takes away. Half of 235 labelled faces have
+# more than 0.17; blurred by a Gaussian of 1/24 of their side they have 0.06, by 1/12 of it 0.03.
 _SHARP_FROM, _BLURRED_BELOW = 0.10, 0.04
 _SIDE_PX = 32  # objects are looked at in this size at most: so large ones are not sharp for having more pixels
 _FEW_PX = 8  # smaller ones cannot be told

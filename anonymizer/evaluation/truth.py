@@ -15,7 +15,7 @@ from anonymizer.errors import ConfigError, SourceError
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 Format = Literal["yolo", "wider", "coco", "clips"]
 FORMATS: tuple[Format, ...] = ("yolo", "wider", "coco", "clips")
-NOTHING = "none"  # a class that is renamed to it is left out
+NOTHING, OTHERS = "none", "*"  # A class that is renamed to the first is left out; the second stands for all other classes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,7 @@ class LabelledPicture:
     source: str
     relative: bool = False
     misses_only: bool = False
+    marked_wh: tuple[int, int] | None = None  # the size it had when it was marked, where the data tells
 
     def boxes_in(self, size_wh: tuple[int, int], was_wh: tuple[int, int]) -> tuple[TrueBox, ...]:
         """The boxes in pixels of the picture at `size_wh` (`was_wh` in the file), clipped to it; what lies outside is left out."""
@@ -73,6 +74,7 @@ class LabelledClip:
     path: Path
     frames: tuple[tuple[ClipBox, ...], ...]
     labelled: frozenset[str]
+    marked_wh: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,16 @@ class DataSet:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """From the names that a data set gives its classes to the labels that are looked for."""
+    """From the names that a data set gives its classes to the labels that are looked for; "*" renames all that nothing looks for."""
 
     labels: tuple[str, ...]
     renamed: Mapping[str, str] = field(default_factory=dict)
 
     def label_of(self, name: str, where: str) -> str | None:
         """The label, or None for objects that are left out; ConfigError for a name that nobody knows."""
-        label = self.renamed.get(name, name)
+        label = self.renamed.get(name, name.strip().lower())
+        if label not in (*self.labels, *SHIPPED_LABELS) and name not in self.renamed:
+            label = self.renamed.get(OTHERS, name)
         if label in self.labels:
             return label
         if label == NOTHING or label in SHIPPED_LABELS:
@@ -124,6 +128,13 @@ def source_of(path: Path) -> str:
     first, *more = re.split(r"[_\-. ]", path.stem, maxsplit=1)
     word = first if more else first.rstrip("0123456789")
     return word if re.search(r"[^\W\d]", word) else path.parent.name
+
+
+def require_size(path: Path, size_wh: tuple[int, int], marked_wh: tuple[int, int] | None) -> None:
+    """SourceError if boxes were marked in a picture of another size: all of them would lie elsewhere."""
+    if marked_wh not in (None, size_wh):
+        now, then = (f"{width}x{height}" for width, height in (size_wh, marked_wh or size_wh))
+        raise SourceError(f"{path.name}: is {now}, and its labels are for {then}", hint="mark the file as it is displayed, or give the one that was marked")
 
 
 def bad_line(path: Path, number: int, words: str, hint: str) -> SourceError:

@@ -24,7 +24,7 @@ from anonymizer.regular import read_regular
 _DEFAULT_CLASSES = ("face", "plate")
 _CLASS_LISTS = ("classes.txt", "obj.names", "data.yaml", "dataset.yaml")
 _MOST_BYTES = 1 << 26
-_OUTSIDE = 0.02  # Labelling tools round; farther outside of the picture lies no box.
+_OUTSIDE = 0.5  # An object cut by the edge may be marked beyond it; so far outside lie only pixels that were taken for shares.
 _FORM = "a line is: class centre_x centre_y width height, in shares of the picture"
 
 

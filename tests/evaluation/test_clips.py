@@ -83,6 +83,13 @@ def test_labels_of_another_video_are_refused(tmp_path: Path) -> None:
         faces(write_labelled(tmp_path, truth_frames=11), ColorDetector())
 
 
+def test_labels_for_another_size_are_refused(tmp_path: Path) -> None:
+    truth = write_labelled(tmp_path) / "walk.json"
+    truth.write_text(json.dumps(json.loads(truth.read_text()) | {"width": 640, "height": 480}))
+    with pytest.raises(SourceError, match=r"walk\.mp4: is 160x120, and its labels are for 640x480"):
+        faces(tmp_path, ColorDetector())
+
+
 def test_clips_are_evaluated_as_they_are(tmp_path: Path) -> None:
     data = load_data(write_labelled(tmp_path), Naming(("face",)))
     with pytest.raises(ConfigError, match="are for labelled pictures"):

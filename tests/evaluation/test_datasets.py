@@ -136,6 +136,20 @@ def test_labels_nobody_looks_for_now_are_left_out(tmp_path: Path) -> None:
     assert {box.label for box in first.boxes} == {"face"}
 
 
+@pytest.mark.parametrize(
+    ("name", "renamed", "label"),
+    [("face", {}, "face"), ("Face ", {}, "face"), ("kopf", {"kopf": "face"}, "face"), ("car", {"*": "none"}, None), ("plate", {"*": "none"}, "plate")],
+)
+def test_class_names_lead_to_labels(name: str, renamed: dict[str, str], label: str | None) -> None:
+    assert Naming(("face", "plate"), renamed).label_of(name, "labels.json") == label
+
+
+def test_near_label_is_proposed_for_an_unknown_class() -> None:
+    with pytest.raises(ConfigError) as raised:
+        NAMING.label_of("license_plate", "labels.json")
+    assert raised.value.hint == "say which label it is: --rename 'license_plate=plate', or leave it out: --rename 'license_plate=none'"
+
+
 def empty(folder: Path) -> Path:
     folder.mkdir(exist_ok=True)
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,11 @@ def test_unreadable_picture_ends_the_evaluation(tmp_path: Path) -> None:
     (tmp_path / "a.jpg").write_bytes(b"\xff\xd8\xff words")
     with pytest.raises(SourceError, match=r"a\.jpg: the picture is damaged"):
         Looker(equipment_of(ColorDetector())).look_at(LabelledPicture(tmp_path / "a.jpg", (), BOTH, BOTH, "a"))
+
+
+def test_picture_of_another_size_than_was_marked_is_refused(picture: LabelledPicture) -> None:
+    with pytest.raises(SourceError, match=r"gate_1\.png: is 200x150, and its labels are for 400x300"):
+        Looker(equipment_of(ColorDetector())).look_at(replace(picture, marked_wh=(400, 300)))
 
 
 def test_boxes_are_clipped_to_the_picture() -> None:
