@@ -132,8 +132,8 @@ def source_of(path: Path) -> str:
 
 def require_size(path: Path, size_wh: tuple[int, int], marked_wh: tuple[int, int] | None) -> None:
     """SourceError if boxes were marked in a picture of another size: all of them would lie elsewhere."""
-    if marked_wh not in (None, size_wh):
-        now, then = (f"{width}x{height}" for width, height in (size_wh, marked_wh or size_wh))
+    if marked_wh is not None and marked_wh != size_wh:
+        now, then = (f"{width}x{height}" for width, height in (size_wh, marked_wh))
         raise SourceError(f"{path.name}: is {now}, and its labels are for {then}", hint="mark the file as it is displayed, or give the one that was marked")
 
 
