@@ -70,7 +70,8 @@ def ratio(top: NDArray[Any], bottom: NDArray[Any]) -> Json | None:
     if not len(bottom) or not bottom.sum():
         return None
     low, high = ratio_interval(top, bottom)
-    return {"value": round(float(top.sum() / bottom.sum()), 3), "interval": [round(low, 3), round(high, 3)]}
+    # One picture tells nothing of how pictures differ.
+    return {"value": round(float(top.sum() / bottom.sum()), 3), "interval": [round(low, 3), round(high, 3)] if len(bottom) > 1 else None}
 
 
 def rate(counts: NDArray[Any]) -> Json | None:

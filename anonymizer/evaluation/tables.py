@@ -104,7 +104,9 @@ def share(known: Any) -> str:
 
 
 def _ratio(known: Any) -> str:
-    return _NONE if known is None else f"{known['value']:.2f} ({known['interval'][0]:.2f}-{known['interval'][1]:.2f})"
+    if known is None:
+        return _NONE
+    return f"{known['value']:.2f}" + (f" ({known['interval'][0]:.2f}-{known['interval'][1]:.2f})" if known["interval"] else "")
 
 
 def _threshold(point: Json) -> str:

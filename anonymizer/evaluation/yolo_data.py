@@ -56,6 +56,9 @@ def load_yolo(root: Path, naming: Naming) -> tuple[LabelledPicture, ...]:
         raise SourceError(
             f"{orphans[0].name}: there is no picture of that name", hint=f"label files without one: {len(orphans)}; add the pictures or remove them"
         )
+    if found and not used and not any(picture.free and _subject_of(_group_of(picture.path), naming)[1] for picture in found):
+        hint = "a picture without objects has an empty label file, or lies in a folder like no_faces"
+        raise SourceError(f"{root.resolve().name}: holds pictures, and no label file", hint=hint)
     return tuple(found)
 
 

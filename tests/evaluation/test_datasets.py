@@ -170,6 +170,12 @@ def orphan(folder: Path) -> Path:
     return folder
 
 
+def forgotten(folder: Path) -> Path:
+    write_yolo(folder, "a", SIZE, face=[FACE])
+    (folder / "labels/a.txt").unlink()
+    return folder
+
+
 def not_free(folder: Path) -> Path:
     write_yolo(folder / "no_faces", "a", SIZE, face=[FACE])
     return folder
@@ -193,6 +199,7 @@ WRONG = [
     pytest.param(lambda folder: folder / "gone", SourceError, "gone: there is no such file or folder", id="not-there"),
     pytest.param(empty, SourceError, "data: no labelled pictures or clips were found", id="empty"),
     pytest.param(with_line(""), SourceError, None, id="every-label-file-empty-is-no-error"),
+    pytest.param(forgotten, SourceError, "data: holds pictures, and no label file", id="labels-forgotten"),
     pytest.param(orphan, SourceError, "b.txt: there is no picture of that name", id="label-without-picture"),
     pytest.param(with_line("2 0.5 0.5 0.1 0.1"), ConfigError, "a.txt: line 1 names the class 2, which has no name", id="class-without-a-name"),
     pytest.param(with_line("0 0.5 0.5 0.1"), SourceError, "a.txt: line 1 is no box inside the picture", id="three-numbers"),

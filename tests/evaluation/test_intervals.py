@@ -30,6 +30,11 @@ def test_same_figures_give_the_same_interval() -> None:
     assert ratio_interval(top, bottom) == ratio_interval(top, bottom)
 
 
+def test_same_count_in_every_picture_is_no_certainty() -> None:
+    assert rate_interval(np.zeros(10)) == pytest.approx((0, 0.369), abs=3e-3)  # exact: 3.689 / 10
+    assert rate_interval(np.ones(10)) == pytest.approx((0.4795, 1.839), abs=5e-3)  # exact, for a sum of 10
+
+
 def test_more_pictures_narrow_the_interval() -> None:
     few, many = (share_interval(np.arange(count) % 4 > 0, np.arange(count)) for count in (40, 4000))
     assert few[1] - few[0] == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 40), rel=0.2)
