@@ -16,7 +16,7 @@ from typing import Literal
 
 from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, ModelError, SourceError, TargetError
 from anonymizer.media.kinds import Kind, kind_of
-from anonymizer.publishing import LEDGER_NAME, Ledger, Report, Settings
+from anonymizer.publishing import LEDGER_NAME, Ledger, Report, Settings, sweep_leftovers
 
 State = Literal["done", "finished", "failed", "skipped"]
 
@@ -76,17 +76,22 @@ class Summary:
 
 
 def find_jobs(
-    sources: Sequence[str | Path], target_folder: Path, *, name_of: Callable[[Path, Kind], str] = lambda source, kind: source.name
+    sources: Sequence[str | Path],
+    target_folder: Path,
+    *,
+    name_of: Callable[[Path, Kind], str] = lambda source, kind: source.name,
+    hidden: list[Path] | None = None,
 ) -> tuple[list[Job], list[Outcome]]:
     """What there is to do for files, folders and patterns, in order, and what is passed over with the reason.
 
-    `name_of` gives the output's name, for where a file type forces another suffix. ConfigError if two sources would get one
+    `name_of` gives the output's name, for where a file type forces another suffix; hidden files and folders, which nobody
+    looks into, are added to `hidden`. ConfigError if two sources would get one
     output or an output would lie on a source, SourceError if something named does not exist or nothing is found.
     """
     found: dict[tuple[Path, Path], Kind] = {}
     passed: list[Outcome] = []
     for source in sources:
-        for path, relative in _expanded(source, target_folder, passed):
+        for path, relative in _expanded(source, target_folder, passed, [] if hidden is None else hidden):
             kind = kind_of(path)
             if kind is None:
                 passed.append(Outcome(path, "skipped", reason="is neither a picture nor a video"))
@@ -111,14 +116,20 @@ def run_batch(
     """Do each job with `run_one(job, overwrite)` and tell what became of it as soon as it is known.
 
     An output that the folder's ledger knows is skipped if it was made of the same source with the same
-    configuration and weights, and made again if not; any other file in the way needs `overwrite`. A failure does not
+    configuration and weights, and made again if not; any other file in the way needs `overwrite`. Sources are known by
+    their hash, not by size and time: programs that edit a file and put its time back (exiftool -P) must not leave an
+    output of what the file was. Folders are swept of what killed runs left as they are met. A failure does not
     stop the rest, unless `FAULTS_IN_A_ROW` files in a row fail by the models or the output folder: then the last one
     is raised. Ctrl-C and CancelledError pass through; what was finished until then stays.
     """
     _make_folder(target_folder)
     ledger = Ledger(target_folder)
     faults = 0
+    swept: set[Path] = set()
     for job in jobs:
+        if job.target.parent not in swept:
+            swept.add(job.target.parent)
+            sweep_leftovers(job.target.parent)
         try:
             outcome = _one(job, ledger, run_one, settings_of, overwrite)
         except CancelledError:
@@ -133,10 +144,11 @@ def run_batch(
 
 
 def _one(job: Job, ledger: Ledger, run_one: Callable[[Job, bool], Report], settings_of: Callable[[Path], Settings], overwrite: bool) -> Outcome:
-    if os.path.lexists(job.target) and ledger.is_ours(job.target):
-        if ledger.is_finished(job.target, settings_of(job.source)):
+    if os.path.lexists(job.target):
+        if ledger.is_finished(job.target, settings_of(job.source)):  # Asked first: what is finished is read only once.
             return Outcome(job.source, "finished", job.target)
-        overwrite = True  # Made by us with other settings or of another source: nobody else's work is lost.
+        # Made by us with other settings or of another source: nobody else's work is lost.
+        overwrite = overwrite or ledger.is_ours(job.target)
     _make_folder(job.target.parent)
     report = run_one(job, overwrite)
     ledger.add(job.target, report)
@@ -165,11 +177,13 @@ def _remove_empty_folders(folder: Path, up_to: Path) -> None:
         folder = folder.parent
 
 
-def _expanded(source: str | Path, target_folder: Path, passed: list[Outcome]) -> Iterator[tuple[Path, Path]]:
+def _expanded(source: str | Path, target_folder: Path, passed: list[Outcome], hidden: list[Path]) -> Iterator[tuple[Path, Path]]:
     """Files that a source stands for, each with its path below the folder that was named."""
     path = Path(source)
+    if not str(source):
+        raise SourceError("'': an empty name names no input", hint="name a file or a folder; a variable of the shell may be empty")
     if path.is_dir():
-        yield from _files_below(path, path, target_folder, passed)
+        yield from _files_below(path, path, target_folder, passed, hidden)
     elif os.path.lexists(path):
         yield path, Path(path.name)
     elif glob.has_magic(str(source)):
@@ -179,7 +193,7 @@ def _expanded(source: str | Path, target_folder: Path, passed: list[Outcome]) ->
         top = _fixed_part(path)
         for match in matches:
             if match.is_dir():
-                yield from () if "**" in path.parts else _files_below(match, top, target_folder, passed)
+                yield from () if "**" in path.parts else _files_below(match, top, target_folder, passed, hidden)
             elif not _is_inside(match, target_folder):
                 yield match, match.relative_to(top)
     else:
@@ -197,7 +211,9 @@ def _is_inside(path: Path, folder: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def _files_below(folder: Path, top: Path, target_folder: Path, passed: list[Outcome], above: tuple[str, ...] = ()) -> Iterator[tuple[Path, Path]]:
+def _files_below(
+    folder: Path, top: Path, target_folder: Path, passed: list[Outcome], hidden: list[Path], above: tuple[str, ...] = ()
+) -> Iterator[tuple[Path, Path]]:
     """Files of a folder and those below it, sorted; links to folders are followed, but never upwards or into the outputs.
 
     `above` holds the real paths on the way here: two links into each other's folders would otherwise never end.
@@ -215,14 +231,17 @@ def _files_below(folder: Path, top: Path, target_folder: Path, passed: list[Outc
         return
     for entry in entries:
         path = folder / entry.name
-        if entry.name.startswith(".") or entry.name == LEDGER_NAME:
+        if entry.name.startswith("."):
+            hidden.append(path)
+            continue
+        if entry.name == LEDGER_NAME:
             continue
         if not entry.is_dir():
             yield path, path.relative_to(top)
         elif entry.is_symlink() and any(Path(one).is_relative_to(os.path.realpath(path)) for one in (*above, real)):
             passed.append(Outcome(path, "skipped", reason="is a link to a folder above it"))
         else:
-            yield from _files_below(path, top, target_folder, passed, (*above, real))
+            yield from _files_below(path, top, target_folder, passed, hidden, (*above, real))
 
 
 def _require_own_targets(jobs: Sequence[Job]) -> None:

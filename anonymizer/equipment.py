@@ -6,27 +6,28 @@ configuration themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
 from anonymizer.config import Config, Span, Zone, config_hash
-from anonymizer.detection import Detector, LookPlan, label_thresholds, load_detectors, observe, weights_sha256
+from anonymizer.detection import Detector, LookPlan, label_thresholds, load_detectors, observe, untested_labels, weights_sha256
 from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
 from anonymizer.tracking import LabelPolicy, Tracker, TrackingPolicy
-from anonymizer.types import Observation, Picture, Region
+from anonymizer.types import Observation, Picture
+from anonymizer.zones import ZoneCover, is_within
 
 Shape = Literal["ellipse", "box"]
 SHAPES: Mapping[str, Shape] = {"face": "ellipse", "head": "ellipse"}  # everything else is covered by a box
-# Detectors miss a box's true edge by one or two pixels of the picture they saw, however small the object is.
-PAD_PX = 2.0
+# Of the picture that was looked at, beside the margin in shares: a box is a guess of whole pixels at best.
+PAD_PX = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class Equipment:
     look: LookPlan
     policy: TrackingPolicy
     effect: Effect
+    untested: tuple[str, ...] = ()  # labels of whose weights nobody knows whether they see
 
     @classmethod
     def of(cls, config: Config, detectors: Sequence[Detector] | None = None) -> Equipment:
@@ -48,6 +50,7 @@ class Equipment:
         """
         labels, weights = config.detect, config.weights
         thresholds = label_thresholds(labels if detectors is None else (), weights if detectors is None else {}, config.strictness, config.look.long_side)
+        untested = () if detectors is not None else untested_labels(labels, weights)
         if detectors is None:
             detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s)
         preset = config.look
@@ -72,7 +75,7 @@ class Equipment:
                 coarse_side=preset.coarse_side,
                 # Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not.
                 weak={label: policy.weak_score / 2 for label, policy in policies.items()},
-                ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones),
+                ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
                 deadline_s=config.timeout_s,
             ),
             policy=TrackingPolicy(
@@ -84,16 +87,25 @@ class Equipment:
                 look_long_side=preset.long_side,
             ),
             effect=_effect_of(config),
+            untested=untested,
         )
 
-    def observe(self, picture: Picture) -> Observation:
-        """Look at a picture with every detector."""
-        return observe(picture, self.detectors, self.look)
+    def observe(self, picture: Picture, shown_s: tuple[float, float] | None = None) -> Observation:
+        """Look at a picture with every detector. Timed ignore zones hold where it is known when it is shown (zones.shown_s)."""
+        timed = [zone.xyxy for zone in self.config.ignore_zones if zone.span is not None and shown_s is not None and is_within(zone, *shown_s)]
+        look = replace(self.look, ignore_zones_xyxy=(*self.look.ignore_zones_xyxy, *timed)) if timed else self.look
+        return observe(picture, self.detectors, look)
 
-    def tracker_for(self, geometry: Geometry, frame_rate: Fraction | None, start_s: float = 0.0) -> Tracker:
-        """A tracker for one stream whose clock begins at `start_s`: zones are timed from there."""
-        zones = tuple(_zone_region(zone, geometry, start_s) for zone in self.config.zones)
-        return Tracker(replace(self.policy, zones=zones), geometry, frame_rate)
+    def tracker_for(self, geometry: Geometry, frame_rate: Fraction | None) -> Tracker:
+        """A tracker for one stream. Zones are not its matter: `zones_for`."""
+        return Tracker(self.policy, geometry, frame_rate)
+
+    def zones_for(self, geometry: Geometry, frame_rate: Fraction | None, *, planned: Iterable[Zone] = (), **wishes: Any) -> ZoneCover:
+        """What lays the zones, those that a plan was made with too, over a stream's decisions; `wishes` as ZoneCover has them.
+
+        ConfigError for a zone that lies outside the picture.
+        """
+        return ZoneCover((*planned, *self.config.zones), geometry, frame_rate, **wishes)
 
     def effect_for(self, geometry: Geometry) -> Effect:
         """The effect as coded frames of that geometry need it."""
@@ -138,14 +150,3 @@ def _rgba(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     if frame.pixel_format == "gray":
         return opaque(np.repeat(plane[..., None], 3, axis=2))
     raise ConfigError(f"{path.name}: an effect's picture wants 8 bits a sample, not {frame.pixel_format}", hint="save it as an ordinary png")
-
-
-def _zone_region(zone: Zone, geometry: Geometry, start_s: float) -> tuple[Region, float, float | None]:
-    """A zone of the displayed picture as a region of the coded frame, with its times on the stream's clock."""
-    left, top, right, bottom = (float(edge) for edge in geometry.to_coded(np.array([zone.xyxy], np.float32))[0])
-    region = Region("zone", "box", (left, top, right, bottom), origin="zone")
-    if zone.span is None:
-        return region, float("-inf"), None
-    # A frame on the edge is covered: the tracker leaves a zone's end out.
-    end_s = None if zone.span.end_s is None else start_s + zone.span.end_s + 1e-6
-    return region, start_s + zone.span.start_s - 1e-6, end_s

@@ -20,7 +20,7 @@ from anonymizer import pipeline
 from anonymizer.config import Config, load_config, replaced
 from anonymizer.detection import Detector
 from anonymizer.equipment import Equipment
-from anonymizer.errors import SourceError
+from anonymizer.errors import ConfigError, SourceError
 from anonymizer.geometry import Geometry
 from anonymizer.media import picture_of
 from anonymizer.pipeline import decided_frames, observed_frames, require_detections
@@ -56,22 +56,20 @@ class Anonymizer:
         """Yield each frame sealed, in order, delayed by the look-ahead; the last ones come when `frames` ends.
 
         Input arrays may be reused by the caller as soon as the next one is asked for; outputs are fresh and writable.
-        Raises SourceError for anything but BGR uint8 frames of one size, ModelError when a detector fails: frames
-        that were not decided until then are never given out.
+        Raises SourceError for anything but BGR uint8 frames of one size, ConfigError for an impossible `fps`,
+        ModelError when a detector fails: frames that were not decided until then are never given out.
         """
-        rate = Fraction(fps).limit_denominator(1_000_000)
-        if rate <= 0:
-            raise SourceError(f"a stream of {fps} frames a second does not move", hint="give the frame rate as fps=25")
-        coming = iter(frames)
-        first = next(coming, None)
-        if first is None:
+        rate, coming = _rate_of(fps), iter(frames)
+        try:
+            first = next(coming)
+        except StopIteration:
             return
         geometry = Geometry(_size_wh(first, 0))
         effect = self._equipment.effect_for(geometry)
-        tracker = self._equipment.tracker_for(geometry, rate)
-        looks = observed_frames(_frames_of(first, coming, rate, geometry.coded_wh), geometry, self._equipment)
+        zones, tracker = self._equipment.zones_for(geometry, rate), self._equipment.tracker_for(geometry, rate)
+        looks = observed_frames(_frames_of(first, coming, rate, geometry.coded_wh), geometry, self._equipment, rate)
         with closing(decided_frames(looks, tracker)) as decided:
-            for frame, decision in decided:
+            for frame, decision in zones.over(decided):
                 yield np.array(seal_frame(frame, decision, effect).frame.planes[0])
 
     def image(self, image: Image) -> Image:
@@ -102,22 +100,41 @@ def anonymize_video(
     overwrite: bool = False,
     progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
+    finish: threading.Event | None = None,
     **settings: Any,
 ) -> Report:
     """Write `target`: the video `source` with every face and plate covered, and nothing else changed.
 
     `settings` are keys of the configuration. `progress` is called about ten times a second; setting `cancel` stops
-    the run with a CancelledError. Whatever is raised (errors.py lists it), no new `target` exists then.
+    the run with a CancelledError, setting `finish` ends the recording of a camera, which has no other end. Whatever is
+    raised (errors.py lists it), no new `target` exists then.
     """
     equipment = Equipment.of(config_with(config, settings))
     return pipeline.anonymize_video(
-        Path(source), Path(target), equipment, plan=None if plan is None else Path(plan), overwrite=overwrite, progress=progress, cancel=cancel
+        Path(source),
+        Path(target),
+        equipment,
+        plan=None if plan is None else Path(plan),
+        overwrite=overwrite,
+        progress=progress,
+        cancel=cancel,
+        finish=finish,
     )
 
 
 def config_with(config: Config | None, settings: Mapping[str, Any]) -> Config:
     """The configuration, or the default one, with single keys set otherwise."""
     return load_config(settings).config if config is None else replaced(config, settings)
+
+
+def _rate_of(fps: float | Fraction) -> Fraction:
+    try:
+        rate = Fraction(fps).limit_denominator(1_000_000)
+    except (ValueError, TypeError, ArithmeticError):  # "x", None, infinity
+        rate = Fraction(0)
+    if rate <= 0:
+        raise ConfigError(f"a stream of {str(fps)[:40]} frames a second does not move", hint="give the frame rate as fps=25")
+    return rate
 
 
 def _frames_of(first: Image, others: Iterator[Image], rate: Fraction, size_wh: tuple[int, int]) -> Iterator[Frame]:

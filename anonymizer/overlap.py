@@ -13,6 +13,12 @@ from typing import TypeVar
 
 T = TypeVar("T")
 _END = object()
+_THREAD_NAME = "anonymizer-overlap"
+
+
+def anything_runs_ahead() -> bool:
+    """Whether a thread of any overlapped() still works, or waits for what it reads."""
+    return any(thread.name == _THREAD_NAME for thread in threading.enumerate())
 
 
 def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
@@ -56,7 +62,7 @@ def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
             close_items()
             put(_END)
 
-    thread = threading.Thread(target=work, name="anonymizer-overlap", daemon=True)
+    thread = threading.Thread(target=work, name=_THREAD_NAME, daemon=True)
     try:
         thread.start()
         while (item := handover.get()) is not _END:

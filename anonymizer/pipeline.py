@@ -14,11 +14,13 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.config import Zone
 from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, UndecidedFrameError
 from anonymizer.geometry import Geometry
@@ -29,6 +31,7 @@ from anonymizer.publishing import Plan, PlanHeader, PlanWriter, Report, file_sha
 from anonymizer.redaction import seal_frame
 from anonymizer.tracking import Tracker, glimpse_of
 from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, Region, Tally
+from anonymizer.zones import ZoneCover, planned_zones, shown_s
 
 READ_AHEAD = 3  # Frames decoded, and frames looked at, before anyone asks: enough to keep two cores busy.
 
@@ -51,11 +54,13 @@ def anonymize_video(
     overwrite: bool = False,
     progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
+    finish: threading.Event | None = None,
 ) -> Report:
     """Write `target`: `source` with every decided region covered, and nothing else changed.
 
-    With a `plan` its decisions are sealed and nothing is looked at. Raises an AnonymizerError of errors.py, and then
-    there is no `target` but the one that was there before.
+    With a `plan` its decisions and all zones are sealed and nothing is looked at. Setting `cancel` leaves no output; setting
+    `finish` ends a camera's recording after the next frame. Raises an AnonymizerError of errors.py, and then there is
+    no `target` but the one that was there before.
     """
     require_target(target, source=source, overwrite=overwrite)
     info = probe(source)
@@ -67,7 +72,7 @@ def anonymize_video(
         staged(target, overwrite=overwrite) as staging,
         VideoReader(info, pixel_format=encoding.pixel_format, span_s=equipment.span, on_damage=equipment.config.on_damage) as reader,
         VideoWriter(staging, info, encoding, carry=equipment.carry, span_s=equipment.span) as writer,
-        closing(decided_by(decisions, reader, info, equipment)) as decided,
+        closing(decided_by(decisions, frames_until(finish, reader), info, equipment, log.met)) as decided,
     ):
         for frame, decision in decided:
             tally.decided += 1
@@ -101,8 +106,8 @@ def detect_video(
     pixel_format = plan_encoding(info, source.with_suffix(".mkv"), equipment.encoding_choice).pixel_format
     with ExitStack() as stack:
         reader = stack.enter_context(VideoReader(info, pixel_format=pixel_format, span_s=equipment.span, on_damage=equipment.config.on_damage))
-        writer = None if plan is None else stack.enter_context(PlanWriter(plan, _plan_header(info, equipment), overwrite=overwrite))
-        for frame, decision in stack.enter_context(closing(decided_by(None, reader, info, equipment))):
+        writer = None if plan is None else stack.enter_context(PlanWriter(plan, plan_header(info, equipment), overwrite=overwrite))
+        for frame, decision in stack.enter_context(closing(decided_by(None, reader.frames(), info, equipment, log.met))):
             tally.decided += 1
             if writer is not None:
                 writer.write(decision, frame.pts)
@@ -119,23 +124,58 @@ def detect_video(
     return log.report(plan, tally, warnings=tuple(reader.warnings))
 
 
-def decided_by(plan: Plan | None, reader: VideoReader, info: MediaInfo, equipment: Equipment) -> Generator[tuple[Frame, Decision], None, None]:
-    """Each frame of the reader with its decision: the plan's, or a fresh one."""
+def zones_start_s(info: MediaInfo) -> float | None:
+    """Where the times of zones count from; None is the first frame: a camera's clock began before it was opened."""
+    return None if info.extra.get("live") else info.start_s
+
+
+def frames_until(finish: threading.Event | None, reader: VideoReader) -> Generator[Frame, None, None]:
+    """The reader's frames; the first one that comes after `finish` was set is the last."""
+    with closing(reader.frames()) as frames:
+        for frame in frames:
+            if finish is not None and finish.is_set():
+                reader.stop()
+            yield frame
+
+
+def decided_by(
+    plan: Plan | None, read: Iterator[Frame], info: MediaInfo, equipment: Equipment, met: set[Zone]
+) -> Generator[tuple[Frame, Decision], None, None]:
+    """Each frame with its decision: the plan's, or a fresh one, and every zone in it; zones that found a frame go to `met`."""
+    zones = zones_over(info, equipment, plan, met)
     # Closed by name, the last first: a thread that still decodes while its file is closed takes the process down.
-    with closing(overlapped(reader.frames(), READ_AHEAD)) as frames:
+    with closing(overlapped(read, READ_AHEAD)) as frames:
         if plan is not None:
-            yield from planned_frames(frames, plan, info)
+            yield from zones.over(planned_frames(frames, plan, info))
             return
-        tracker = equipment.tracker_for(info.geometry, info.frame_rate, float(info.extra.get("start_time_s") or 0.0))
-        with closing(overlapped(observed_frames(frames, info.geometry, equipment), READ_AHEAD)) as looks:
-            yield from decided_frames(looks, tracker)
+        tracker = equipment.tracker_for(info.geometry, info.frame_rate)
+        with closing(overlapped(observed_frames(frames, info.geometry, equipment, info.frame_rate, zones_start_s(info)), READ_AHEAD)) as looks:
+            yield from zones.over(decided_frames(looks, tracker))
 
 
-def observed_frames(frames: Iterator[Frame], geometry: Geometry, equipment: Equipment) -> Iterator[Look]:
-    """Look at every frame with every detector."""
+def zones_over(info: MediaInfo, equipment: Equipment, plan: Plan | None, met: set[Zone]) -> ZoneCover:
+    """The zones of a run and of its plan over one video; whether a plan's lines hold them already does not matter."""
+    live, span = bool(info.extra.get("live")), equipment.span
+    ends_s = [end_s for end_s in (info.duration_s, span.end_s if span else None) if end_s is not None]
+    return equipment.zones_for(
+        info.geometry,
+        info.frame_rate,
+        planned=() if plan is None else planned_zones(plan.header.policy, plan.path.name),
+        start_s=zones_start_s(info),
+        end_s=info.start_s + min(ends_s) if ends_s and not live else None,
+        name=info.path.name,
+        met=met,
+    )
+
+
+def observed_frames(
+    frames: Iterator[Frame], geometry: Geometry, equipment: Equipment, frame_rate: Fraction | None = None, start_s: float | None = 0.0
+) -> Iterator[Look]:
+    """Look at every frame with every detector; zones are timed from `start_s` (None: the first frame)."""
     for frame in frames:
+        start_s = frame.time_s if start_s is None else start_s
         picture = picture_of(frame, geometry, equipment.look.long_side)
-        yield Look(frame, equipment.observe(picture), glimpse_of(picture.rgb))
+        yield Look(frame, equipment.observe(picture, shown_s(frame, start_s, frame_rate)), glimpse_of(picture.rgb))
 
 
 def decided_frames(looks: Iterator[Look], tracker: Tracker) -> Generator[tuple[Frame, Decision], None, None]:
@@ -186,7 +226,8 @@ def require_detections(observation: Observation) -> Detections:
     return observation.detections
 
 
-def _plan_header(info: MediaInfo, equipment: Equipment) -> PlanHeader:
+def plan_header(info: MediaInfo, equipment: Equipment) -> PlanHeader:
+    """What a plan says of the file it belongs to, and of how it was made."""
     return PlanHeader(
         source_name=info.path.name,
         source_sha256=file_sha256(info.path),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from anonymizer._version import __version__
+from anonymizer.config import Zone
 from anonymizer.equipment import Equipment
 from anonymizer.errors import CancelledError
 from anonymizer.publishing import Coverage, Progress, Report, Settings, file_sha256
@@ -30,6 +31,7 @@ class RunLog:
         self._frames = 0
         self._damaged = 0
         self._coverage = Coverage()
+        self.met: set[Zone] = set()  # Zones in whose time a frame was shown, filled by whoever lays them over the decisions.
 
     def add(self, frame: Frame, decision: Decision) -> None:
         """Count one frame; CancelledError if the caller asked to stop."""
@@ -53,6 +55,10 @@ class RunLog:
         ignored = self._equipment.config.ignore_zones
         if ignored:
             notes = (*notes, f"nothing was looked for in {len(ignored)} ignore zone{'s' if len(ignored) > 1 else ''}: {', '.join(map(str, ignored))}")
+        unmet = tuple(
+            f"the zone {zone} covered nothing: no frame was shown in its time" for zone in dict.fromkeys(self._equipment.config.zones) if zone not in self.met
+        )
+        untested = tuple(f"whether the weights for '{label}' see anything was not tested: the test picture shows none" for label in self._equipment.untested)
         return Report(
             source=str(self._info.path),
             target="" if target is None else str(target),
@@ -63,7 +69,7 @@ class RunLog:
             damaged_frames=self._damaged,
             carriers=carriers,
             notes=notes,
-            warnings=warnings,
+            warnings=(*warnings, *unmet, *untested),
         )
 
     def _now(self) -> Progress:

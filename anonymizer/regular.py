@@ -8,19 +8,19 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from io import BufferedReader, BufferedWriter
 from pathlib import Path
-from typing import BinaryIO
 
 _ALWAYS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _PIECE_BYTES = 1 << 20
 
 
-def open_regular(path: Path | str, *, follow: bool = True) -> BinaryIO:
+def open_regular(path: Path | str, *, follow: bool = True) -> BufferedReader:
     """Open for reading; OSError for everything but a regular file, and for a link to one without `follow`."""
     # Looked at first: opening alone rewinds a tape and wakes a camera. And again when open: it may have been exchanged.
     _require_regular(os.stat(path, follow_symlinks=follow))
-    return _opened(os.open(path, os.O_RDONLY | _ALWAYS | (0 if follow else _NO_LINK)), "rb")
+    return os.fdopen(_checked(os.open(path, os.O_RDONLY | _ALWAYS | (0 if follow else _NO_LINK))), "rb")
 
 
 def read_regular(path: Path | str, most_bytes: int, *, follow: bool = True) -> bytes:
@@ -37,12 +37,12 @@ def read_regular(path: Path | str, most_bytes: int, *, follow: bool = True) -> b
     return b"".join(pieces)
 
 
-def create_regular(path: Path) -> BinaryIO:
+def create_regular(path: Path) -> BufferedWriter:
     """Open for writing from the start, made if it is missing; OSError for a link, a pipe, or a file that has a second name.
 
     A staging file is named by nobody else: what has two names was put there to have another file overwritten.
     """
-    file = _opened(os.open(path, os.O_WRONLY | os.O_CREAT | _ALWAYS | _NO_LINK, 0o600), "wb")
+    file = os.fdopen(_checked(os.open(path, os.O_WRONLY | os.O_CREAT | _ALWAYS | _NO_LINK, 0o600)), "wb")
     try:
         if os.fstat(file.fileno()).st_nlink > 1:
             raise OSError(errno.EMLINK, "has a second name")
@@ -53,13 +53,13 @@ def create_regular(path: Path) -> BinaryIO:
     return file
 
 
-def _opened(descriptor: int, mode: str) -> BinaryIO:
+def _checked(descriptor: int) -> int:
     try:
         _require_regular(os.fstat(descriptor))
-        return os.fdopen(descriptor, mode)  # type: ignore[return-value]  # the modes are "rb" and "wb"
     except BaseException:
         os.close(descriptor)
         raise
+    return descriptor
 
 
 def _require_regular(found: os.stat_result) -> None:

@@ -10,22 +10,25 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.config import Zone
 from anonymizer.equipment import Equipment
 from anonymizer.geometry import Geometry
 from anonymizer.media import picture_of, require_unchanged, stamp_of
 from anonymizer.media.image_writing import check_written, target_format, write_image
 from anonymizer.media.images import StillImage, read_image
-from anonymizer.pipeline import Look, decided_frames, planned_frames
+from anonymizer.pipeline import Look, decided_frames, plan_header, planned_frames
 from anonymizer.progress import OnProgress, RunLog
-from anonymizer.publishing import Plan, PlanHeader, PlanWriter, Report, file_sha256, read_plan, require_all_decided, require_target, staged
+from anonymizer.publishing import Plan, PlanWriter, Report, read_plan, require_all_decided, require_target, staged
 from anonymizer.redaction import seal_frame
 from anonymizer.tracking import glimpse_of
 from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, SealedFrame, Tally
+from anonymizer.zones import planned_zones, shown_s
 
 _SAME_OBJECT_IOU = 0.5  # Two looks at one pixel grid differ by a little; what overlaps more than this is one object.
 
@@ -40,18 +43,14 @@ def anonymize_still(
     progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
 ) -> Report:
-    """Write `target`: the picture `source` with every decided region covered, upright, and nothing beside its pixels.
-
-    With a `plan` its decisions are sealed and nothing is looked at. Raises an AnonymizerError of errors.py, and then
-    there is no `target` but the one that was there before.
-    """
+    """Write `target` as anonymize_video does: the picture `source` covered, upright, and nothing beside its pixels."""
     require_target(target, source=source, overwrite=overwrite)
     stamp = stamp_of(source)
     still = read_image(source)
     kind, info = target_format(still, target), info_of(still)
     decisions = None if plan is None else read_plan(plan, source)
     log, tally, sealed = RunLog(info, equipment, progress, cancel), Tally(read=len(still.frames)), list[SealedFrame]()
-    for frame, decision in decided_pages(decisions, still, equipment):
+    for frame, decision in decided_pages(decisions, still, equipment, log.met):
         tally.decided += 1
         sealed.append(seal_frame(frame, decision, equipment.effect_for(Geometry(frame.size_wh))))
         log.add(frame, decision)
@@ -75,7 +74,7 @@ def detect_still(
     progress: OnProgress | None = None,
     cancel: threading.Event | None = None,
 ) -> Report:
-    """Decide every page of `source` and write the decisions to `plan`, hand them to `on_frame`, or both; no pixels leave."""
+    """Decide every page of `source`, for the same uses as detect_video; no pixels leave."""
     if plan is not None:
         require_target(plan, source=source, overwrite=overwrite)
     stamp = stamp_of(source)
@@ -83,7 +82,7 @@ def detect_still(
     info = info_of(still)
     log, tally = RunLog(info, equipment, progress, cancel), Tally(read=len(still.frames))
     decided = []
-    for frame, decision in decided_pages(None, still, equipment):
+    for frame, decision in decided_pages(None, still, equipment, log.met):
         tally.decided += 1
         decided.append((frame, decision))
         if on_frame is not None:
@@ -92,7 +91,7 @@ def detect_still(
     tally.sealed = tally.written = len(decided)  # Nothing is sealed here; the plan's lines are what is written.
     require_all_decided(tally, name=(plan or source).name)
     if plan is not None:
-        with PlanWriter(plan, _plan_header(info, equipment), overwrite=overwrite) as writer:
+        with PlanWriter(plan, plan_header(info, equipment), overwrite=overwrite) as writer:
             for frame, decision in decided:
                 writer.write(decision, frame.pts)
             require_unchanged(source, stamp)
@@ -100,15 +99,18 @@ def detect_still(
     return log.report(plan, tally, notes=still.notes)
 
 
-def decided_pages(plan: Plan | None, still: StillImage, equipment: Equipment) -> Iterator[tuple[Frame, Decision]]:
-    """Each page or moment of a picture with its decision: the plan's, or a fresh one."""
-    if plan is not None:
-        yield from planned_frames(iter(still.frames), plan, info_of(still))
-        return
+def decided_pages(plan: Plan | None, still: StillImage, equipment: Equipment, met: set[Zone]) -> Iterator[tuple[Frame, Decision]]:
+    """Each page or moment of a picture with its decision: the plan's, or a fresh one, and every zone in it, as decided_by does."""
+    planned = None if plan is None else planned_frames(iter(still.frames), plan, info_of(still))
+    planned_too = () if plan is None else planned_zones(plan.header.policy, plan.path.name)
     for pages in (still.frames,) if still.animated else ((frame,) for frame in still.frames):
-        geometry = Geometry(pages[0].size_wh)
-        tracker = equipment.tracker_for(geometry, _rate_of(pages), pages[0].time_s)
-        yield from decided_frames((_look_at(page, geometry, equipment) for page in pages), tracker)
+        geometry, rate = Geometry(pages[0].size_wh), _rate_of(pages)
+        zones = equipment.zones_for(geometry, rate, planned=planned_too, start_s=pages[0].time_s, name=still.path.name, met=met)
+        if planned is not None:
+            yield from zones.over(islice(planned, len(pages)))
+        else:
+            yield from zones.over(decided_frames((_look_at(page, equipment, pages[0].time_s, rate) for page in pages), equipment.tracker_for(geometry, rate)))
+    yield from planned or ()  # Nothing more, but the plan's own look at what is left of it.
 
 
 def info_of(still: StillImage) -> MediaInfo:
@@ -134,15 +136,16 @@ def _rate_of(pages: Sequence[Frame]) -> Fraction | None:
     return len(pages) / duration if len(pages) > 1 and duration else None
 
 
-def _look_at(page: Frame, geometry: Geometry, equipment: Equipment) -> Look:
+def _look_at(page: Frame, equipment: Equipment, start_s: float, frame_rate: Fraction | None) -> Look:
     """Look at the pixels as stored, and where some are transparent also as they show on white and on black.
 
     Stored colours hold what transparency hides, and transparency alone can draw what stored colours do not hold.
     """
+    geometry, shown = Geometry(page.size_wh), shown_s(page, start_s, None if page.duration else frame_rate)
     picture = picture_of(page, geometry, equipment.look.long_side)
-    seen = equipment.observe(picture)
+    seen = equipment.observe(picture, shown)
     for paper in _on_paper(page):
-        seen = _together(seen, equipment.observe(picture_of(paper, geometry, equipment.look.long_side)))
+        seen = _together(seen, equipment.observe(picture_of(paper, geometry, equipment.look.long_side), shown))
     return Look(page, seen, glimpse_of(picture.rgb))
 
 
@@ -180,14 +183,3 @@ def _is_known(box: NDArray[np.float32], label: str, score: float, known: Detecti
 
 def _unused(equipment: Equipment) -> tuple[str, ...]:
     return ("written whole: a picture has no span",) if equipment.span is not None else ()
-
-
-def _plan_header(info: MediaInfo, equipment: Equipment) -> PlanHeader:
-    return PlanHeader(
-        source_name=info.path.name,
-        source_sha256=file_sha256(info.path),
-        geometry=info.geometry,
-        time_base=info.time_base,
-        labels=equipment.config.detect,
-        policy=equipment.config.model_dump(mode="json"),
-    )

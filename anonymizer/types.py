@@ -68,6 +68,11 @@ class MediaInfo:
         """Coded width and height."""
         return self.geometry.coded_wh
 
+    @property
+    def start_s(self) -> float:
+        """When the file begins on the stream's own clock; zones are timed from there."""
+        return float(self.extra.get("start_time_s") or 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Frame:

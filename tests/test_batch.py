@@ -108,6 +108,9 @@ def test_hidden_files_and_staging_leftovers_are_passed_over(here: Path) -> None:
     assert [job.source.name for job in jobs] == ["a.png"]
     assert passed == []
     assert targets(["in/.hidden.png"]) == ["out/.hidden.png"]
+    hidden: list[Path] = []
+    find_jobs(["in"], Path("out"), hidden=hidden)
+    assert [path.name for path in hidden] == [".c.png.anonymizer-0123456789ab.part.png", ".folder", ".hidden.png"]
 
 
 def test_patterns_keep_the_path_below_their_fixed_part(here: Path) -> None:
@@ -128,6 +131,8 @@ def test_what_is_missing_or_holds_nothing_is_refused(here: Path) -> None:
     plain(here / "texts/a.txt")
     with pytest.raises(SourceError, match=r"none\.png: no such file or folder"):
         find_jobs(["none.png"], Path("out"))
+    with pytest.raises(SourceError, match="an empty name names no input"):
+        find_jobs([""], Path("out"))
     for folder in ("empty", "texts"):
         with pytest.raises(SourceError, match=f"{folder}: no picture and no video found"):
             find_jobs([folder], Path("out"))
@@ -228,6 +233,42 @@ def test_file_in_the_way_that_is_not_ours_needs_overwrite(foreign: str, here: Pa
     assert Runner().states(["in"]) == ["a.png failed"]
     assert (here / "out/a.png").read_bytes() == b"somebody's work"
     assert Runner().states(["in"], overwrite=True) == ["a.png done"]
+
+
+def test_source_changed_behind_its_time_is_made_again(here: Path) -> None:
+    """As exiftool -P does it: the same file, size and time, other content."""
+    source = plain(here / "in/a.mp4", b"one")
+    before = source.stat()
+    assert Runner().states(["in"]) == ["a.mp4 done"]
+    with source.open("rb+") as file:
+        file.write(b"two")
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = source.stat()
+    assert (before.st_ino, before.st_size, before.st_mtime_ns) == (after.st_ino, after.st_size, after.st_mtime_ns)
+    assert Runner().states(["in"]) == ["a.mp4 done"]
+    assert (here / "out/a.mp4").read_bytes() == b"owt"
+
+
+def test_finished_files_are_read_once_to_know_it(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    picture(here / "in/a.png")
+    Runner().states(["in"])
+    read: list[str] = []
+
+    def counted(path: Path) -> str:
+        read.append(path.as_posix())
+        return file_sha256(path)
+
+    monkeypatch.setattr("anonymizer.publishing.ledger.file_sha256", counted)
+    assert Runner().states(["in"]) == ["a.png finished"]
+    assert read == ["out/a.png"]
+
+
+def test_what_a_killed_run_left_is_swept_even_if_all_is_finished(here: Path) -> None:
+    picture(here / "in/deep/a.png")
+    Runner().states(["in"])
+    left = plain(here / "out/deep/.a.png.anonymizer-0123456789ab.part.png")
+    assert Runner().states(["in"]) == ["a.png finished"]
+    assert not left.exists()
 
 
 def test_one_bad_file_does_not_stop_the_rest(here: Path) -> None:

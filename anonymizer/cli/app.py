@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import difflib
 import os
-import signal
 import sys
 from collections.abc import Sequence
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from anonymizer._version import __version__
 from anonymizer.cli import config, detect, doctor, evaluate, models, run
 from anonymizer.cli.printing import OutputClosedError, say, tell_error
+from anonymizer.cli.stopping import StoppedError, stop_on_signals
 from anonymizer.errors import AnonymizerError
 
-# SIGHUP comes when a terminal is closed; Windows has none.
-_STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 FIRST_STEPS = """\
 anonymizer covers every face and license plate in a video or picture.
 
@@ -40,15 +37,6 @@ app.command("doctor", epilog=doctor.EPILOG)(doctor.doctor)
 app.command("models", epilog=models.EPILOG)(models.models)
 
 
-class StoppedError(BaseException):
-    """A signal asked the program to stop; every open block cleans up on its way out."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.words = "interrupted" if number == signal.SIGINT else "terminated"
-        self.exit_code = 128 + number
-
-
 @app.callback()
 def anonymizer(context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
     """Cover every face and license plate in videos and pictures."""
@@ -62,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; a bug leaves by its exception."""
     _open_standard_streams()
     _forbid_core_dumps()
-    _stop_on_signals()
+    stop_on_signals()
     try:
         outcome = typer.main.get_command(app).main(args=arguments, prog_name="anonymizer", standalone_mode=False)
         sys.stdout.flush()
@@ -110,17 +98,3 @@ def _forbid_core_dumps() -> None:
     except ImportError:  # Windows writes none unless told to
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
-
-
-def _stop_on_signals() -> None:
-    """The first signal lets every block clean up, the second ends the program where it stands."""
-
-    def stop(number: int, _: FrameType | None) -> NoReturn:
-        for other in _STOPPING:
-            signal.signal(other, signal.SIG_DFL)
-        raise StoppedError(number)
-
-    for number in _STOPPING:
-        # A shell that starts a job in the background has it ignore Ctrl-C, and means it.
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, stop)

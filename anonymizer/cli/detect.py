@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anonymizer.cli import flags
-from anonymizer.cli.printing import exit_codes, say, say_rows
+from anonymizer.cli.printing import JsonListing, exit_codes, say_rows
 from anonymizer.cli.progress import ProgressShow
+from anonymizer.cli.sources import require_named
 from anonymizer.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def detect(
     """Say what would be covered, without a pixel."""
     if plan is None and not as_json:
         raise ConfigError("nowhere to put what is found", hint="say --plan FILE, or --json to print it")
+    require_named([source])
     loaded = flags.config_from(context.params)
     from anonymizer.equipment import Equipment
     from anonymizer.media.kinds import kind_of
@@ -52,38 +53,24 @@ def detect(
     if plan is not None:
         require_target(plan, source=Path(source), overwrite=overwrite)
     equipment = Equipment.of(loaded.config)
-    listing = _Listing(source)
+    listing = JsonListing("frames")
+
+    def list_frame(frame: Frame, decision: Decision, geometry: Geometry) -> None:
+        listing.begin({"source": source, "displayed_wh": geometry.displayed_wh})
+        listing.add(_frame_json(frame, decision, geometry))
+
     detect_file = detect_still if kind_of(Path(source)) == "image" else detect_video
     with ProgressShow(Path(source).name, quiet=quiet or as_json) as show:
-        report = detect_file(Path(source), equipment, plan=plan, overwrite=overwrite, on_frame=listing.add if as_json else None, progress=show)
+        report = detect_file(Path(source), equipment, plan=plan, overwrite=overwrite, on_frame=list_frame if as_json else None, progress=show)
     if as_json:
-        listing.end(report.to_json())
+        listing.end({"report": report.to_json()})
     elif not quiet:
         say_rows(summary_rows(report))
 
 
-class _Listing:
-    """One JSON object, printed frame by frame: a video of hours must not wait in memory.
-
-    A run that fails leaves it without its end, so that nobody takes half a list for a whole one.
-    """
-
-    def __init__(self, source: str) -> None:
-        self._source = source
-        self._begun = False
-
-    def add(self, frame: Frame, decision: Decision, geometry: Geometry) -> None:
-        """Print one frame: boxes as displayed, as everything that people get."""
-        if not self._begun:
-            head = {"source": self._source, "displayed_wh": geometry.displayed_wh}
-            say(json.dumps(head)[:-1] + ', "frames": [')
-        line = {"frame": frame.index, "pts": frame.pts, "time_s": round(frame.time_s, 6), "regions": _regions(decision, geometry)}
-        say(("," if self._begun else " ") + json.dumps(line, allow_nan=False))
-        self._begun = True
-
-    def end(self, report: dict[str, Any]) -> None:
-        """Print what is left of the object."""
-        say('], "report": ' + json.dumps(report, allow_nan=False) + "}")
+def _frame_json(frame: Frame, decision: Decision, geometry: Geometry) -> dict[str, Any]:
+    """One frame: boxes as displayed, as everything that people get."""
+    return {"frame": frame.index, "pts": frame.pts, "time_s": round(frame.time_s, 6), "regions": _regions(decision, geometry)}
 
 
 def _regions(decision: Decision, geometry: Geometry) -> list[dict[str, Any]]:

@@ -27,6 +27,34 @@ def say_json(value: Mapping[str, Any] | list[Any]) -> None:
     _write(sys.stdout, json.dumps(value, indent=2, allow_nan=False))
 
 
+class JsonListing:
+    """One JSON object with a long list in it, printed entry by entry: hours of video, or a folder's reports, do not wait in memory.
+
+    A run that fails leaves it without its end, so that nobody takes half a list for a whole one.
+    """
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._parts = 0  # the opening, and entries so far
+
+    def begin(self, head: Mapping[str, Any]) -> None:
+        """Print what stands before the list; a second time is harmless."""
+        if self._parts == 0:
+            say(json.dumps({**head, self._name: []}, allow_nan=False).removesuffix("]}"))
+            self._parts = 1
+
+    def add(self, value: Mapping[str, Any]) -> None:
+        """Print one entry."""
+        self.begin({})
+        say(("," if self._parts > 1 else " ") + json.dumps(value, allow_nan=False))
+        self._parts += 1
+
+    def end(self, tail: Mapping[str, Any]) -> None:
+        """Print what follows the list; only now is it an object."""
+        self.begin({})
+        say("], " + json.dumps(tail, allow_nan=False).removeprefix("{"))
+
+
 def say_rows(rows: Iterable[tuple[str, str]]) -> None:
     """Two columns on stdout, the first as wide as its longest word."""
     known = list(rows)

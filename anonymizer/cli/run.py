@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from anonymizer.cli import flags
-from anonymizer.cli.printing import exit_codes, on_one_line, say, say_json, say_rows, tell_error
+from anonymizer.cli.printing import JsonListing, exit_codes, on_one_line, say, say_json, say_rows, tell_error
 from anonymizer.cli.progress import ProgressShow
-from anonymizer.cli.sources import folder_for, is_camera, is_single, target_for
+from anonymizer.cli.sources import folder_for, is_camera, is_single, require_named, target_for
+from anonymizer.cli.stopping import finishing_first
 from anonymizer.errors import AnonymizerError, ConfigError
 
 if TYPE_CHECKING:
@@ -57,17 +60,19 @@ def run(
     quiet: flags.Quiet = False,
     verbose: flags.Verbose = False,
 ) -> int:
-    """Write inputs with every face and plate covered."""
+    """Write inputs with every face and plate covered.
+
+    A camera is recorded until --span ends, Ctrl-C, or SIGTERM; then the recording is finished. A second Ctrl-C stops without an output.
+    """
     loaded = flags.config_from(context.params)
     quiet = quiet or as_json
+    require_named(inputs)
     single = is_single(inputs)
     if plan is not None and not single:
         raise ConfigError("a plan belongs to one input", hint="name the file that the plan was made for")
     if not single:
         return _run_many(inputs, folder_for(output), loaded.config, overwrite=overwrite, quiet=quiet, as_json=as_json)
     target, notes = target_for(inputs[0], output, codec=loaded.config.encoding.codec, keep=loaded.config.keep)
-    if is_camera(inputs[0]) and loaded.config.span is None:
-        raise ConfigError(f"{inputs[0]}: a camera has no end", hint="say how long to record: --span 0-1:00")
     report = _run_one(Path(inputs[0]), target, loaded.config, plan=plan, overwrite=overwrite, quiet=quiet)
     report = replace(report, notes=(*notes, *report.notes))
     if as_json:
@@ -82,17 +87,22 @@ def _run_one(source: Path, target: Path, config: Any, *, plan: Path | None, over
     from anonymizer.publishing import require_target
 
     require_target(target, source=source, overwrite=overwrite)  # before seconds of loading models
-    return _anonymize(source, target, Equipment.of(config), plan=plan, overwrite=overwrite, name=source.name, quiet=quiet)
+    equipment = Equipment.of(config)
+    with finishing_first(quiet=quiet) if is_camera(str(source)) else nullcontext() as finish:
+        return _anonymize(source, target, equipment, plan=plan, overwrite=overwrite, name=source.name, quiet=quiet, finish=finish)
 
 
-def _anonymize(source: Path, target: Path, equipment: Equipment, *, plan: Path | None, overwrite: bool, name: str, quiet: bool) -> Report:
+def _anonymize(
+    source: Path, target: Path, equipment: Equipment, *, plan: Path | None, overwrite: bool, name: str, quiet: bool, finish: Event | None = None
+) -> Report:
     from anonymizer.media.kinds import kind_of
     from anonymizer.pipeline import anonymize_video
     from anonymizer.stills import anonymize_still
 
-    run_file = anonymize_still if kind_of(source) == "image" else anonymize_video
     with ProgressShow(name, quiet=quiet) as show:
-        return run_file(source, target, equipment, plan=plan, overwrite=overwrite, progress=show)
+        if kind_of(source) == "image":
+            return anonymize_still(source, target, equipment, plan=plan, overwrite=overwrite, progress=show)
+        return anonymize_video(source, target, equipment, plan=plan, overwrite=overwrite, progress=show, finish=finish)
 
 
 def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, quiet: bool, as_json: bool) -> int:
@@ -104,7 +114,8 @@ def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, 
     def suffix_of(source: Path, kind: Kind) -> str:
         return suffix_for(source, kind, codec=config.encoding.codec, keep=config.keep)
 
-    jobs, passed = find_jobs(inputs, folder, name_of=lambda source, kind: name_in_folder(source, suffix_of(source, kind)))
+    hidden: list[Path] = []
+    jobs, passed = find_jobs(inputs, folder, hidden=hidden, name_of=lambda source, kind: name_in_folder(source, suffix_of(source, kind)))
     equipment = Equipment.of(config)
     config_hash, weights = equipment.hashes
     places = {job.target: f"[{number}/{len(jobs)}] {job.source.name}" for number, job in enumerate(jobs, start=1)}
@@ -116,16 +127,19 @@ def _run_many(inputs: list[str], folder: Path, config: Any, *, overwrite: bool, 
     def settings_of(source: Path) -> Settings:
         return Settings(file_sha256(source), config_hash, weights)
 
-    summary, told = Summary(), []
+    summary, listing = Summary(), JsonListing("files")
     # chain, not unpacking: each file is told as it is done, also when a later one ends the run.
     for outcome in chain(passed, run_batch(jobs, folder, run_one=run_one, settings_of=settings_of, overwrite=overwrite)):
         summary.add(outcome)
         if as_json:
-            told.append(_outcome_json(outcome))
+            listing.add(_outcome_json(outcome))
         _say_outcome(outcome, places, quiet=quiet)
     if as_json:
-        say_json({"files": told, "done": summary.done, "finished": summary.finished, "failed": len(summary.failed), "skipped": len(summary.skipped)})
+        counts = {"done": summary.done, "finished": summary.finished, "failed": len(summary.failed), "skipped": len(summary.skipped), "hidden": len(hidden)}
+        listing.end(counts)
     elif not quiet:
+        if hidden:
+            say(f"{len(hidden)} hidden file{'s' if len(hidden) > 1 else ''} or folder{'s' if len(hidden) > 1 else ''} passed over")
         say(f"{summary.done} done, {summary.finished} finished before, {len(summary.skipped)} skipped, {len(summary.failed)} failed")
     return summary.exit_code
 
@@ -152,6 +166,7 @@ def _say_outcome(outcome: Outcome, places: dict[Path, str], *, quiet: bool) -> N
         return
     elif outcome.report is not None:
         say(on_one_line(f"{place}: {outcome.report.target} in {outcome.report.seconds:.1f} s, {outcome.report.coverage.regions} covered"))
+        say_rows(("warning", warning) for warning in outcome.report.warnings)
     else:
         say(on_one_line(f"{place}: {'finished before' if outcome.state == 'finished' else f'skipped: {outcome.reason}'}"))
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from anonymizer.errors import ConfigError
-
-_CAMERA = re.compile(r"\d{1,3}|/dev/video\d+", re.ASCII)
+from anonymizer.errors import ConfigError, SourceError
 
 
 def is_camera(text: str) -> bool:
     """ "0" or "/dev/video0"; a file of that name comes first."""
-    return bool(_CAMERA.fullmatch(text)) and not os.path.isfile(text)
+    from anonymizer.media.sources import webcam_device
+
+    return webcam_device(text) is not None
 
 
 def is_single(texts: Sequence[str]) -> bool:
@@ -23,11 +22,19 @@ def is_single(texts: Sequence[str]) -> bool:
     return len(texts) == 1 and not os.path.isdir(texts[0]) and (os.path.exists(texts[0]) or not glob.has_magic(texts[0]))
 
 
+def require_named(texts: Sequence[str]) -> None:
+    """SourceError for an empty name, as "$FILE" is without a value: it would mean the folder one stands in."""
+    if not all(texts):
+        raise SourceError("'': an empty name names no input", hint="name a file; a variable of the shell may be empty")
+
+
 def target_for(text: str, output: str | None, *, codec: str | None = None, keep: Sequence[str] = ()) -> tuple[Path, tuple[str, ...]]:
     """Where one input's result goes, and what to say about a name that we had to change.
 
     That is -o, the input's name in the folder that -o names, or a name beside the input.
     """
+    if output == "":
+        raise ConfigError("-o: an empty name names no output", hint="name a file: -o out.mp4")
     if output is not None and not (output.endswith("/") or os.path.isdir(output)):
         return Path(output), ()
     if output is None and is_camera(text):
@@ -44,6 +51,8 @@ def folder_for(output: str | None) -> Path:
     """The folder that several inputs go to."""
     if output is None:
         raise ConfigError("a folder, a pattern or several inputs need a folder to go to", hint="name one: -o FOLDER")
+    if output == "":
+        raise ConfigError("-o: an empty name names no folder", hint="name one: -o FOLDER")
     if os.path.exists(output) and not os.path.isdir(output):
         raise ConfigError(f"{Path(output).name}: is a file, and several inputs need a folder", hint="name a folder: -o FOLDER")
     return Path(output)

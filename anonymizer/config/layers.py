@@ -6,6 +6,7 @@ Later layers win, key by key. Zones alone add up: a `--zone` must not uncover wh
 from __future__ import annotations
 
 import difflib
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -21,6 +22,9 @@ from anonymizer.errors import ConfigError
 from anonymizer.regular import read_regular
 
 _ADDING_UP = {"zones"}
+_LONGEST_SAID = 300  # characters: a wrong value may be as long as the file, and YAML's aliases make it longer than the memory
+_SAID = reprlib.Repr()
+_SAID.maxlevel, _SAID.maxstring, _SAID.maxother = 2, 100, 100
 _MOST_BYTES = 1 << 20  # of a file of your own; the longest profile has some thousands
 
 
@@ -49,7 +53,7 @@ def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> d
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is not text", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"the key {_SAID.repr(key)} is not text", key_node.start_mark)
         if key in found:
             raise yaml.constructor.ConstructorError(None, None, f"the key {key} stands twice", key_node.start_mark)
         found[key] = loader.construct_object(value_node, deep=True)
@@ -129,7 +133,9 @@ def _read_yaml(text: str, name: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(f"{name}: {where}{problem}", hint="write it as YAML: a key, a colon, a value") from error
+        raise ConfigError(_cut(f"{name}: {where}{problem}"), hint="write it as YAML: a key, a colon, a value") from error
+    except ValueError as error:  # A date without such a day, a number of more digits than Python reads.
+        raise ConfigError(_cut(f"{name}: a value cannot be read ({error})"), hint="write dates and long numbers in quotes") from error
     except RecursionError as error:
         raise ConfigError(f"{name}: is nested too deeply", hint="write it as YAML: a key, a colon, a value") from error
     if found is None:
@@ -177,23 +183,27 @@ def _as_config_error(error: ValidationError, origins: Mapping[str, str]) -> Conf
     """The first thing that is wrong, with where it was said; a mistyped key with the nearest real one."""
     first = error.errors(include_url=False)[0]
     key = ".".join(part for part in first["loc"] if isinstance(part, str))
-    cause, value, hint = first.get("ctx", {}).get("error"), first["input"], None
+    cause, value, hint = first.get("ctx", {}).get("error"), _SAID.repr(first["input"]), None
     if first["type"] == "extra_forbidden":
-        return ConfigError(f"{_origin_of(key, origins)}: no such key: {key}", hint=_did_you_mean(key, list(all_keys())))
+        return ConfigError(_cut(f"{_origin_of(key, origins)}: no such key: {key}"), hint=_did_you_mean(key, list(all_keys())))
     if isinstance(cause, HintedError):
         key, problem, hint = cause.key, cause.problem, cause.hint
     elif first["type"] == "value_error":
         problem = str(cause)
     elif first["type"] == "literal_error":
         expected = str(first["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
-        problem, hint = f"{value!r} is not one of {expected}", _did_you_mean(str(value), expected.split(", "))
+        problem, hint = f"{value} is not one of {expected}", _did_you_mean(value.strip("'"), expected.split(", "))
     elif first["type"] == "model_type":
-        problem, hint = f"{value!r} is not a section", f"write its keys below it: {', '.join(name for name in all_keys() if name.startswith(f'{key}.'))}"
+        problem, hint = f"{value} is not a section", f"write its keys below it: {', '.join(name for name in all_keys() if name.startswith(f'{key}.'))}"
     else:
-        problem = f"{value!r}: {first['msg'][:1].lower()}{first['msg'][1:]}"
+        problem = f"{value}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     said = _origin_of(key, origins)
     spoken = f"{said}: {problem}" if said.startswith("-") else f"{said}: {key}: {problem}"
-    return ConfigError(spoken, hint=hint or "see all keys and their values with: anonymizer config keys")
+    return ConfigError(_cut(spoken), hint=_cut(hint) if hint else "see all keys and their values with: anonymizer config keys")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST_SAID else f"{text[:_LONGEST_SAID]}..."
 
 
 def _origin_of(key: str, origins: Mapping[str, str]) -> str:

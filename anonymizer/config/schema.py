@@ -42,7 +42,9 @@ def _listed(value: Any) -> Any:
 def _color(value: Any) -> Any:
     if value is None:
         return None
-    text = _COLORS.get(str(value).lower(), str(value).lower())
+    if not isinstance(value, str):
+        return value  # Refused by its type, and not written out: YAML's aliases can make it longer than the memory.
+    text = _COLORS.get(value.lower(), value.lower())
     if not re.fullmatch(r"#[0-9a-f]{6}", text):
         raise ValueError(f"{value!r} is not a colour like #2a2a2a or one of {', '.join(_COLORS)}")
     return text
@@ -110,9 +112,9 @@ class TrackingChoice(_Section):
     """How what is found in one frame covers its neighbours in time."""
 
     lookahead_s: Seconds = Field(default=1.0, description="How far the tracker looks ahead before a frame is decided, in seconds; memory grows with it.")
-    hold_s: Seconds = Field(default=0.4, description="How long an object that reached the edge of the picture stays covered, in seconds.")
-    vanished_hold_s: Seconds = Field(default=0.8, description="How long one that vanished in the middle of the picture stays covered, in seconds.")
-    backfill_s: Seconds = Field(default=1.0, description="How long before its first detection an object is covered, in seconds; at most `lookahead_s`.")
+    hold_s: Seconds = Field(default=0.3, description="How long an object that reached the edge of the picture stays covered, in seconds.")
+    vanished_hold_s: Seconds = Field(default=0.6, description="How long one that vanished in the middle of the picture stays covered, in seconds.")
+    backfill_s: Seconds = Field(default=0.6, description="How long before its first detection an object is covered, in seconds; at most `lookahead_s`.")
 
     @model_validator(mode="after")
     def _backfill_needs_lookahead(self) -> TrackingChoice:
@@ -156,8 +158,8 @@ class Config(_Section):
         description="0 covers only what is sure, 1 whatever might be a face or a plate; or a word: relaxed, normal, strict, paranoid.",
     )
     padding: dict[str, Share] = Field(
-        default_factory=lambda: {"face": 0.09, "plate": 0.02},
-        description="How far a cover reaches beyond a detected box on each side, by label, as a share of the box's width and height.",
+        default_factory=lambda: {"face": 0.14, "plate": 0.02},
+        description="How far a cover reaches beyond a large box on each side, by label, as a share of its width and height; small boxes get a fifth of it.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")
     tracking: TrackingChoice = Field(default_factory=TrackingChoice, description="How what is found in one frame covers its neighbours in time.")

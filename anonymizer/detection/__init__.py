@@ -1,7 +1,7 @@
 """Frames -> observations: the only package that runs networks."""
 
 from anonymizer.detection.detector import Detector
-from anonymizer.detection.loading import label_thresholds, load_detectors, weights_sha256
+from anonymizer.detection.loading import label_thresholds, load_detectors, untested_labels, weights_sha256
 from anonymizer.detection.model_store import ModelCard, shipped_models, verify
 from anonymizer.detection.observe import observe
 from anonymizer.detection.schedule import LookPlan
@@ -18,6 +18,7 @@ __all__ = [
     "observe",
     "shipped_models",
     "strictness_of",
+    "untested_labels",
     "verify",
     "weights_sha256",
 ]

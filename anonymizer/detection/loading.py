@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from anonymizer.detection.canary import require_canary, require_running
+from anonymizer.detection.canary import FOREIGN_MIN_IOU, canary, require_canary
 from anonymizer.detection.detector import Detector
 from anonymizer.detection.model_store import ModelCard, shipped_models, verify
 from anonymizer.detection.onnx_network import OnnxNetwork
@@ -23,8 +23,8 @@ def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads
     """Detectors for all of the labels, each of which has looked at the canary; no labels, no detectors.
 
     `weights` maps a label, or several with commas between, to a shipped model's name or to an `.onnx` or `.pt` file;
-    labels without an entry are found by a shipped model. A shipped model must find its labels in the canary, somebody
-    else's only answer to it: nobody here knows what it ought to find. ConfigError for a label that nothing finds and
+    labels without an entry are found by a shipped model. Every model must find those of its labels that the canary
+    shows; of other labels nobody here knows what it ought to find: `untested_labels`. ConfigError for a label that nothing finds and
     for weights that no label uses, ModelError for everything that is wrong with a file.
     """
     cards = {card.name: card for card in shipped_models()} if labels else {}
@@ -55,6 +55,12 @@ def weights_sha256(labels: Sequence[str], weights: Mapping[str, str]) -> dict[st
         sha256 = cards[source].sha256 if source in cards else hashlib.sha256(_bytes_of(Path(source).expanduser())).hexdigest()
         hashes |= dict.fromkeys(wanted, sha256)
     return hashes
+
+
+def untested_labels(labels: Sequence[str], weights: Mapping[str, str]) -> tuple[str, ...]:
+    """The labels that the canary shows nothing of: whether their weights see anything was not tested."""
+    cards = {card.name: card for card in shipped_models()} if labels else {}
+    return tuple(label for source, wanted in _by_source(labels, weights, cards).items() if source not in cards for label in wanted if label not in canary()[1])
 
 
 def _by_source(labels: Sequence[str], weights: Mapping[str, str], cards: Mapping[str, ModelCard]) -> dict[str, list[str]]:
@@ -97,7 +103,8 @@ def _foreign(path: Path, wanted: Sequence[str], threads: int | None, timeout_s: 
     else:
         network = OnnxNetwork(_bytes_of(path), path.name, threads=threads, timeout_s=timeout_s)
     detector = YoloDetector(network, {label: classes_of(label, network.class_names, path.name, alone=len(wanted) == 1) for label in wanted})
-    require_running(detector, timeout_s)
+    hint = f"nothing would be covered; if it is made for special ones only, give it a label of its own: --detect LABEL --weights LABEL={path.name}"
+    require_canary(detector, timeout_s, min_iou=FOREIGN_MIN_IOU, hint=hint)
     return detector
 
 

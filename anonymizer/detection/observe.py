@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.detection.detector import Detector
-from anonymizer.detection.nms import fused
+from anonymizer.detection.nms import fused, in_company
 from anonymizer.detection.schedule import LookPlan
 from anonymizer.detection.tiling import by_size, coarse_view, merged, views
 from anonymizer.detection.watchdog import answer_within
@@ -49,7 +49,7 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan) -> Detecti
     fine = strong_enough[0] if len(parts) == 1 else merged(list(zip(parts, strong_enough, strict=False)), size_wh)
     if coarse:
         fine = by_size(fine, coarse[0].placed(strong_enough[-1]), max(size_wh))
-    return fused(fine)
+    return in_company(fused(fine))
 
 
 def check_answer(answer: list[Detections], pictures: int, detector: Detector) -> None:

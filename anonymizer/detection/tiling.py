@@ -13,7 +13,7 @@ from anonymizer.detection.nms import areas, intersections, suppressed
 from anonymizer.types import Detections
 
 BORDER_PX = 4  # A box that ends this close to a tile's inner edge may have been cut by it.
-_WORTH_A_LOOK = 0.8  # A coarse picture that is hardly smaller shows nothing new.
+_HALF = 0.5  # A coarse picture that is hardly smaller shows nothing new.
 # Shares of the picture's longer side, chosen on moving clips: large false faces go, faces that fill the picture come.
 COARSE_FROM = 0.1
 FINE_UP_TO = 0.3
@@ -59,9 +59,10 @@ def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap:
 
 
 def coarse_view(picture_wh: tuple[int, int], coarse_side: int | None) -> tuple[View, ...]:
-    """The whole picture at its coarse size, if there is one that is worth a look."""
-    scale = 1.0 if coarse_side is None else coarse_side / max(picture_wh)
-    return (View((0, 0, *picture_wh), scale),) if scale < _WORTH_A_LOOK else ()
+    """The whole picture at its coarse size, if one is asked for: that side at most, and half of the picture's own."""
+    if coarse_side is None:
+        return ()
+    return (View((0, 0, *picture_wh), min(coarse_side / max(picture_wh), _HALF)),)
 
 
 def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:

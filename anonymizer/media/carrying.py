@@ -23,6 +23,7 @@ from anonymizer.types import Carrier, Fate, MediaInfo
 AudioPolicy = Literal["drop", "keep", "mask"]
 KEEPABLE = frozenset({"subtitles", "data", "metadata", "chapters", "attachments"})
 _KIND_NAMES = {"subtitle": "subtitles", "data": "data"}
+_HOLD_CHAPTERS = frozenset({"mp4", "mov", "3gp", "3g2", "matroska", "webm", "asf", "nut"})
 _PRIMING_S = Fraction(1, 20)  # An encoder's first packet is this much early, at most; where times must not be negative it would move all others.
 _MICROSECOND = Fraction(1, 1_000_000)
 # Written by every muxer for itself.
@@ -161,14 +162,28 @@ class SideStreams:
 
     def _keep_chapters(self, container: OutputContainer) -> None:
         assert self._source is not None
+        found = self._source.chapters()
+        if found and container.format.name not in _HOLD_CHAPTERS:
+            self.warnings.append(f"{container.format.name} files hold no chapters")
+            return
         kept: list[Any] = []
-        for entry in self._source.chapters():
-            shift = round(self._shift_s / (entry["time_base"] or _MICROSECOND))
-            end = entry["end"] + shift
-            if end > 0:
-                kept.append({**entry, "start": max(0, entry["start"] + shift), "end": end})
+        end_s = self._span_end_s()
+        for number, entry in enumerate(found, 1):
+            base = entry["time_base"] or _MICROSECOND
+            shift = round(self._shift_s / base)
+            start, end = entry["start"] + shift, entry["end"] + shift
+            first = 0 if self._span_s is None else round((self._first_s + self._shift_s) / base)
+            last = None if end_s is None else round((Fraction(end_s) + self._shift_s) / base)
+            if end > first and (last is None or start < last):
+                kept.append({**entry, "start": max(start, first), "end": end if last is None else min(end, last)})
+                self.carriers = with_fate(self.carriers, "chapter", str(number), "copied")
         container.set_chapters(kept)
-        self.carriers = with_fate(self.carriers, "chapter", None, "copied")
+
+    def _span_end_s(self) -> float | None:
+        """When the span ends on the source's clock."""
+        if self._span_s is None or self._span_s[1] is None:
+            return None
+        return self._span_s[1] + self._info.start_s
 
     def _go_to(self, first_s: Fraction) -> None:
         assert self._source is not None
@@ -195,8 +210,8 @@ class SideStreams:
             keeps_negative = self._encoding.container.keeps_edit_list
             early = time_s + self._shift_s < 0
             return isinstance(track, CopiedTrack) and ((early and not keeps_negative) or (packet.is_discard and not early))
-        end_s = self._span_s[1]
-        if end_s is not None and float(time_s) >= end_s + float(self._info.extra.get("start_time_s") or 0):
+        end_s = self._span_end_s()
+        if end_s is not None and float(time_s) >= end_s:
             return True
         return time_s < self._first_s - (Fraction(1) if not isinstance(track, CopiedTrack) else 0)
 

@@ -87,7 +87,6 @@ _STAND_INS: dict[str, tuple[str, ...]] = {
     "av1": ("libvpx-vp9", "libx265", "ffv1"),
     "png": ("ffv1",),
     "qtrle": ("png", "ffv1"),
-    "rawvideo": ("ffv1",),
     "mjpeg": (),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from fractions import Fraction
 from typing import Any
 
 import av
@@ -32,10 +33,17 @@ class Decoder:
         self.context: VideoCodecContext = context
         context.thread_count = threads or min(_MOST_THREADS, os.cpu_count() or 1)
         context.thread_type = "AUTO" if threads != 1 else "NONE"
+        # A frame's `opaque` is what its packet's was: many streams have no time by which to tell whose frame it is.
+        context.copy_opaque = True
 
     @property
     def name(self) -> str:
         return str(self.context.codec.name)
+
+    @property
+    def aspect(self) -> Fraction | None:
+        """The sample aspect ratio as of the packet decoded last; frames that wait inside may have an older one."""
+        return self.context.sample_aspect_ratio
 
     def decode(self, packet: Packet[Any]) -> list[av.VideoFrame]:
         """Frames that are ready after `packet`; an empty packet asks for all that wait inside."""

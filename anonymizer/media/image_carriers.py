@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from anonymizer.media.image_tags import exif_carriers, heif_carriers, tiff_carriers
+from anonymizer.media.png_colors import COLOR_CHUNKS, known_color
 from anonymizer.types import Carrier
 
 _XMP, _MORE_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
@@ -129,6 +130,8 @@ def _png(data: bytes) -> Iterator[Carrier]:
             yield Carrier("data", "C2PA manifest or JUMBF data")
         elif kind not in _PNG_DRAWING:
             yield Carrier("data", f"{kind.decode('latin-1')} chunk", f"{len(content)} bytes")
+        elif kind in COLOR_CHUNKS and known_color(kind, content) is None:
+            yield Carrier("data", f"{kind.decode('latin-1')} chunk", f"{len(content)} bytes that are no known colours")
 
 
 def riff_chunks(data: bytes, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from PIL import Image, PngImagePlugin, TiffImagePlugin
 
 from anonymizer.errors import AnonymizerError, ConfigError, TargetError
+from anonymizer.media.image_profile import colors_of
 from anonymizer.media.images import PICTURE_SUFFIXES, StillImage, read_image
+from anonymizer.media.png_colors import known_color
 from anonymizer.regular import create_regular
 from anonymizer.types import Carrier, SealedFrame
 
 JPEG_QUALITY = 95  # Where there is no source to take the tables from: above it files grow and no eye sees a difference.
 HEIC_QUALITY = 80  # With x265's fastest preset 50 dB and more, five times quicker than its default (measured on a phone's picture).
 AVIF_QUALITY = 90
-_PNG_COLOR_CHUNKS = {b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"cICP": 4}  # How numbers become light: fixed sizes, no room for anything else.
 _TIFF_COMPRESSIONS = {"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits", "raw", "zstd", "lzma"}
 
 
@@ -59,7 +60,8 @@ def write_image(
     pictures = [_fitted(one.frame.planes[0], kind, len(frames), notes) for one in frames]
     if len(frames) > 1 and kind not in (("TIFF",) if not still.animated else ("GIF", "PNG", "WEBP", "AVIF", "TIFF")):
         raise ConfigError(f"{still.path.name}: its {len(frames)} pages or frames do not fit into {kind.lower()}", hint="keep the suffix of the source")
-    profile = still.icc_profile
+    # Whoever made the StillImage: nothing but colours is written.
+    profile = colors_of(still.icc_profile) if still.icc_profile else None
     if profile and (profile[16:20] == b"GRAY") != (pictures[0].ndim == 2):
         profile = None
         notes.append("ICC profile dropped: it is for other colours than those written")
@@ -151,9 +153,12 @@ def _encoded(pictures: list[NDArray[Any]], frames: list[SealedFrame], still: Sti
 
 
 def _color_chunks(still: StillImage, profile: bytes | None) -> list[tuple[bytes, bytes]]:
-    """The chunks of a PNG source that say how its numbers become light; a profile stands for sRGB's."""
-    chunks = still.saving.get("chunks", ()) if still.format == "PNG" else ()
-    return [(name, content) for name, content in chunks if _PNG_COLOR_CHUNKS.get(name) == len(content) and not (profile and name == b"sRGB")]
+    """The chunks of a PNG source that say how its numbers become light, each once; a profile stands for sRGB's."""
+    found: dict[bytes, bytes] = {}
+    for name, content in still.saving.get("chunks", ()) if still.format == "PNG" else ():
+        if (known := known_color(name, content)) is not None and not (profile and name == b"sRGB"):
+            found.setdefault(name, known)
+    return list(found.items())
 
 
 def _deep_png(pixels: NDArray[Any], still: StillImage, profile: bytes | None) -> bytes:

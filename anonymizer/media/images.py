@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError
 from anonymizer.errors import SourceError
 from anonymizer.media.image_carriers import list_carriers, png_chunks, riff_chunks
 from anonymizer.media.image_pixels import deep_pixels, needs_deep_reader, workable_pixels
+from anonymizer.media.image_profile import colors_of
 from anonymizer.media.image_tags import DNG_VERSION, ORIENTATION, TiffTags, orientation_of
 from anonymizer.regular import open_regular, read_regular
 from anonymizer.types import Carrier, Color, Frame
@@ -238,9 +239,11 @@ def _still(
     notes: list[str],
     saving: Mapping[str, Any],
 ) -> StillImage:
-    profile, carriers = _fitting_profile(icc_profile, frames[0].pixel_format), list_carriers(data)
-    if profile is None or kind == "GIF":
-        carriers = tuple(Carrier(c.kind, c.name, c.detail) if c.fate == "copied" else c for c in carriers)
+    profile = _fitting_profile(icc_profile, frames[0].pixel_format, notes)
+    kept = profile is not None and kind != "GIF"
+    carriers = tuple(
+        one if one.fate != "copied" else replace(one, detail="its colours alone") if kept else replace(one, fate="dropped") for one in list_carriers(data)
+    )
     try:
         resolution = (float(dpi[0]), float(dpi[1])) if dpi else None
     except (TypeError, ValueError, ZeroDivisionError, IndexError):
@@ -250,13 +253,15 @@ def _still(
     return StillImage(path, kind, tuple(frames), animated, profile, resolution, carriers, tuple(notes), saving)
 
 
-def _fitting_profile(profile: bytes | None, pixel_format: str) -> bytes | None:
-    """The ICC profile cut to the length it states, if it is one (ICC.1, 7.2) and its colours are those of the pixels."""
-    if not profile or len(profile) < 128 or profile[36:40] != b"acsp":
+def _fitting_profile(profile: bytes | None, pixel_format: str, notes: list[str]) -> bytes | None:
+    """The colours of an ICC profile, if they are those of the pixels; what cannot be read as one is noted, and dropped."""
+    if not profile:
         return None
-    length, space = int.from_bytes(profile[:4], "big"), profile[16:20]
+    colors = colors_of(profile)
+    if colors is None and profile[16:20] != b"CMYK":
+        notes.append("ICC profile dropped: it cannot be read as one")
     wanted = b"GRAY" if pixel_format.startswith("gray") else b"RGB "
-    return profile[:length] if 128 <= length <= len(profile) and space == wanted else None
+    return colors if colors is not None and colors[16:20] == wanted else None
 
 
 def _coding_of(image: Image.Image, data: bytes, kind: str, orientation: int) -> dict[str, Any]:

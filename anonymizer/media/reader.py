@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
+from math import inf
 from types import TracebackType
 from typing import Any, Literal, Self
 
 import av
+import av.logging
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard
 from av.video.stream import VideoStream
 
-from anonymizer.errors import SourceError
+from anonymizer.errors import AnonymizerError, ConfigError, SourceError
 from anonymizer.media.conversion import Converter
-from anonymizer.media.damage import DamageWatch
+from anonymizer.media.damage import DamageWatch, corrupt_dts
 from anonymizer.media.decoding import Decoder
-from anonymizer.media.faults import Ear, source_error
+from anonymizer.media.faults import Ear, listening, source_error
+from anonymizer.media.shape import ShapeWatch
 from anonymizer.media.sources import open_source
 from anonymizer.media.timing import CleanTimeline
 from anonymizer.types import Color, Frame, MediaInfo
@@ -49,6 +52,7 @@ class VideoReader:
         self.warnings: list[str] = []
         self._span_s = span_s
         self._on_damage = on_damage
+        self._shape = ShapeWatch(info.size_wh, info.geometry.orientation)
         self._converter = Converter(pixel_format, info.size_wh)
         self._pixel_format = pixel_format
         self._timeline = CleanTimeline(info.time_base, info.frame_rate, only_order=info.container == "avi")
@@ -57,6 +61,7 @@ class VideoReader:
         self._ear: Ear | None = None
         self._end_s: float | None = None
         self._first_dts: int | None = None
+        self._lost_at_dts: set[int] = set()
         self._stopped = False
 
     def __enter__(self) -> Self:
@@ -82,13 +87,17 @@ class VideoReader:
         """End after the next frame as if the file ended there: how a recording from a camera is ended."""
         self._stopped = True
 
-    def frames(self) -> Iterator[Frame]:
-        """Every frame of the span. SourceError if there is none, or at the first damaged one with on_damage="stop"."""
+    def frames(self) -> Generator[Frame, None, None]:
+        """Every frame of the span. SourceError at the first damaged one with on_damage="stop", or if there is none.
+
+        ConfigError if the span is such that there cannot be one.
+        """
         end = None if self._span_s is None else self._span_s[1]
         first_s = self._origin_s() + (self._span_s[0] if self._span_s else 0.0)
         tick = float(self.time_base)
         began = False
         nearly_s = min(tick / 2, _NEARLY_S)
+        before_s, passed = inf, False
         for decoded, damaged in self._decoded(first_s):
             pts = self._timeline.next_pts(decoded.pts, decoded.dts, self._first_dts)
             time_s = pts * tick
@@ -96,8 +105,10 @@ class VideoReader:
                 began = True
                 first_s = time_s + (self._span_s[0] if self._span_s else 0.0)
             if self._span_s is not None and time_s < first_s - nearly_s:
+                before_s = first_s - time_s
                 continue
             if self._span_s is not None and end is not None and time_s >= first_s - self._span_s[0] + end - nearly_s:
+                passed = True
                 break
             yield self._frame(decoded, pts, damaged)
             if self._stopped:
@@ -105,9 +116,17 @@ class VideoReader:
         else:
             self._notice_early_end()
         if self.frames_read == 0:
-            what = "the span holds no frame" if self._span_s else "no frame of it can be decoded"
-            raise SourceError(f"{self.info.path.name}: {what}", hint="look at it with another program: does it play there?")
+            raise self._nothing_read(passed or before_s <= 2 / float(self.info.frame_rate or 25))
         self._sum_up()
+
+    def _nothing_read(self, reached: bool) -> AnonymizerError:
+        """Why there was no frame; `reached`: there were some just before the span, or after it."""
+        name, lasts_s = self.info.path.name, self.info.duration_s
+        if self._span_s is not None and (reached or lasts_s is None or self._span_s[0] >= lasts_s):
+            hint = "choose a span inside the video" if lasts_s is None else f"choose a span inside the video, which is {lasts_s:.3f} s long"
+            return ConfigError(f"{name}: the span holds no frame", hint=hint)
+        what = "no frame of the span can be decoded" if self._span_s else "no frame of it can be decoded"
+        return SourceError(f"{name}: {what}", hint="look at it with another program: does it play there?")
 
     def _frame(self, decoded: av.VideoFrame, pts: int, damaged: bool) -> Frame:
         index = self.frames_read
@@ -121,9 +140,7 @@ class VideoReader:
             if self.frames_damaged == 0:
                 self.warnings.append(f"frame {index} ({float(pts * self.time_base):.3f} s) is the first damaged one")
             self.frames_damaged += 1
-        if (decoded.width, decoded.height) != self.info.size_wh:
-            width, height = self.info.size_wh
-            self._warn_once(f"the picture changes to {decoded.width}x{decoded.height} on the way, it is scaled to {width}x{height} as FFmpeg does")
+        self.warnings += self._shape.changes(decoded, self._decoder.aspect if self._decoder else None, float(pts * self.time_base))
         planes, spread_px, color = self._converter.planes(decoded, self._color(decoded))
         self.frames_read += 1
         self._end_s = float((pts + decoded.duration) * self.time_base)
@@ -181,10 +198,10 @@ class VideoReader:
         for packet in self._packets():
             if self._first_dts is None:
                 self._first_dts = packet.dts
-            watch.sent(packet)
+                packet.is_corrupt = packet.is_corrupt or packet.dts in self._lost_at_dts
             frames: list[av.VideoFrame] = []
             try:
-                frames = self._decoder.decode(packet)
+                frames = self._decoder.decode(watch.sent(packet))
             except EOFError:
                 break
             except av.BlockingIOError:
@@ -198,7 +215,9 @@ class VideoReader:
                     raise _StuckError from None
             watch.heard(self._ear.lines())
             for frame in frames:
-                yield frame, watch.is_damaged(frame)
+                damaged = watch.is_damaged(frame)
+                if not watch.is_hidden(frame):
+                    yield frame, damaged
 
     def _packets(self) -> Iterator[Packet[Any]]:
         assert self._container is not None
@@ -213,7 +232,9 @@ class VideoReader:
             yield flush
 
     def _open(self, threads: int) -> None:
-        self._container = open_source(self.info.path)
+        with listening(av.logging.WARNING) as logs:
+            self._container = open_source(self.info.path)
+        self._lost_at_dts = corrupt_dts(logs, self.info.stream_index)
         stream = self._container.streams[self.info.stream_index]
         if not isinstance(stream, VideoStream):
             raise SourceError(f"{self.info.path.name}: has changed since it was looked at", hint="run again")
@@ -255,10 +276,6 @@ class VideoReader:
     def _origin_s(self) -> float:
         return float(self.info.extra.get("start_time_s") or 0.0)
 
-    def _warn_once(self, sentence: str) -> None:
-        if sentence not in self.warnings:
-            self.warnings.append(sentence)
-
     def _notice_early_end(self) -> None:
         said_s = self.info.extra.get("picture_ends_s")
         if self._end_s is None or said_s is None or (self._span_s is not None and self._span_s[1] is not None):
@@ -267,6 +284,7 @@ class VideoReader:
             self.warnings.append(f"the video ends at {self._end_s:.2f} s although the file says {said_s:.2f} s: it may be cut off")
 
     def _sum_up(self) -> None:
+        self.warnings += self._shape.finish()
         self.warnings += self._timeline.warnings()
         if self.frames_damaged:
             self.warnings.append(f"{self.frames_damaged} of {self.frames_read} frames are damaged: what a decoder guessed there is not to be trusted")

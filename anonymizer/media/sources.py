@@ -58,14 +58,17 @@ def open_source(path: Path | str) -> InputContainer:
 
 
 def stamp_of(path: Path) -> Stamp | None:
-    """What changes when a file is replaced or written to: its identity, size and time of change; None for a webcam."""
+    """What changes when a file is replaced or written to: its identity, size and times of change; None for a webcam.
+
+    Programs put the time of the content back; that of the inode (ctime) nobody can.
+    """
     if webcam_device(path) is not None:
         return None
     try:
         found = path.stat()
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
 def require_unchanged(path: Path, stamp: Stamp | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import stat
@@ -33,22 +34,21 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         self.path = folder / LEDGER_NAME
         self._folder = folder
-        self._entries: dict[str, dict[str, Any]] = {}
+        self._entries: dict[str, tuple[str, bytes]] = {}  # the output's hash and a digest of its settings: reports stay on the disk
         with _as_target_error("move it away, or choose another folder with -o"), contextlib.suppress(FileNotFoundError):
             for line in read_regular(self.path, _MOST_BYTES, follow=False).splitlines():
                 # A line cut by a crash makes its output be done again.
                 with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
                     entry = json.loads(line)
-                    self._entries[str(entry["target"])] = entry
+                    self._entries[str(entry["target"])] = _digest(entry)
 
     def is_finished(self, target: Path, settings: Settings) -> bool:
         """Is `target` the whole, untouched file of a run with just these settings?"""
         entry = self._untouched(target)
         if entry is None:
             return False
-        made_with = entry["report"].get("settings")
         wanted = {"source_sha256": settings.source_sha256, "config_hash": settings.config_hash, "weights_sha256": dict(settings.weights_sha256)}
-        return isinstance(made_with, dict) and all(made_with.get(key) == value for key, value in wanted.items())
+        return entry[1] == _settings_digest(wanted)
 
     def is_ours(self, target: Path) -> bool:
         """Was `target` published by a run into this folder, and not touched since? Then another run may replace it."""
@@ -75,19 +75,29 @@ class Ledger:
                 os.write(descriptor, line)  # One call: two runs into one folder do not mix their lines.
             finally:
                 os.close(descriptor)
-        self._entries[key] = entry
+        self._entries[key] = _digest(entry)
 
     def _key(self, target: Path) -> str:
         return target.relative_to(self._folder).as_posix()
 
-    def _untouched(self, target: Path) -> dict[str, Any] | None:
+    def _untouched(self, target: Path) -> tuple[str, bytes] | None:
         entry = self._entries.get(self._key(target))
-        if entry is None or not isinstance(entry.get("report"), dict):
+        if entry is None:
             return None
         with contextlib.suppress(SourceError):
-            if file_sha256(target) == entry.get("sha256"):
+            if file_sha256(target) == entry[0]:
                 return entry
         return None
+
+
+def _digest(entry: dict[str, Any]) -> tuple[str, bytes]:
+    settings = entry["report"]["settings"]
+    return str(entry["sha256"]), _settings_digest(settings if isinstance(settings, dict) else {})
+
+
+def _settings_digest(settings: dict[str, Any]) -> bytes:
+    wanted = {key: settings.get(key) for key in ("source_sha256", "config_hash", "weights_sha256")}
+    return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).digest()
 
 
 @contextmanager

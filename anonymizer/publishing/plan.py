@@ -17,6 +17,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, TextIO
@@ -159,7 +160,7 @@ def _created(staging: Path, name: str) -> TextIO:
         raise TargetError(f"{name}: {(error.strerror or str(error)).lower()}", hint="nothing was published; look at who writes to the folder") from error
 
 
-def _opened(path: Path) -> BinaryIO:
+def _opened(path: Path) -> BufferedReader:
     try:
         return open_regular(path)
     except OSError as error:

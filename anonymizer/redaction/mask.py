@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from anonymizer.redaction.grid import Grid, Sheet, Window
 from anonymizer.types import Decision, Region
 
-FEATHER_MIN_PX, FEATHER_MAX_PX = 2.0, 24.0  # Narrower looks cut out, wider takes more picture than it gives; by eye.
+FEATHER_MIN_PX, FEATHER_MAX_PX = 2.0, 12.0  # Narrower looks cut out, wider takes more picture than it gives; by eye.
 _TOUCH = 1 + 1e-9  # What touches within rounding is covered.
 
 

@@ -9,15 +9,21 @@ import numpy as np
 from anonymizer.tracking.motion import Floats
 from anonymizer.tracking.policy import LabelPolicy
 
+# Of a frame's longer side: small things are measured and labelled tightly, of large faces half of the sources mean the
+# whole head. The share of the margin rises from one to the other.
+_SMALL, _LARGE = 0.05, 0.12
+_SHARE_OF_SMALL = 0.2
 _NEAR_EDGE = 0.15  # of its side: a box this near the frame's edge may be cut by it, one that touches it surely is
 _BEYOND_EDGE = 0.3  # of its side; the ellipse is then as high at the frame's edge as the face in it
 
 
-def padded(boxes: Floats, policies: Sequence[LabelPolicy], px: float) -> Floats:
+def padded(boxes: Floats, policies: Sequence[LabelPolicy], px: float, frame_wh: tuple[int, int]) -> Floats:
     """Boxes cx, cy, w, h [N, 4] with their margins; `px` is how many coded pixels a policy's pixel has."""
-    margin = np.array([(1 + 2 * policy.pad_share, 2 * policy.pad_px * px) for policy in policies]).reshape(-1, 2)
+    share, pixels = np.array([(policy.pad_share, policy.pad_px * px) for policy in policies]).reshape(-1, 2).T
+    size = boxes[:, 2:].max(axis=1, initial=0.0) / max(frame_wh)
+    share = share * np.interp(size, (_SMALL, _LARGE), (_SHARE_OF_SMALL, 1.0))
     out = boxes.copy()
-    out[:, 2:] = boxes[:, 2:] * margin[:, :1] + margin[:, 1:]
+    out[:, 2:] = boxes[:, 2:] * (1 + 2 * share)[:, None] + 2 * pixels[:, None]
     return out
 
 

@@ -36,7 +36,6 @@ class PendingFrame:
     number: int
     frame_index: int
     clock_s: float
-    time_s: float
     shot: int
     strong: Detections
     damaged: bool
@@ -58,13 +57,12 @@ class Lookahead:
         return (self._policy.vanished_hold_s if inside else self._policy.hold_s) * track.trust
 
     def decide(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> Decision:
-        """Every region of the frame: tracks, strong detections no track holds, zones, damage."""
+        """Every region of the frame: tracks, strong detections no track holds, damage."""
         if frame.damaged:
             whole = (0.0, 0.0, float(self._frame_wh[0]), float(self._frame_wh[1]))
             return Decision(frame.frame_index, (Region("frame", "frame", whole, origin="whole_frame"),))
         regions = self._of_tracks(frame, [track for track in tracks if self._speaks(track, frame, timeline)], timeline)
         regions += self._missing(frame.strong, regions)
-        regions += [zone for zone, start_s, end_s in self._policy.zones if start_s <= frame.time_s and (end_s is None or frame.time_s < end_s)]
         return Decision(frame.frame_index, tuple(regions))
 
     def _speaks(self, track: Track, frame: PendingFrame, timeline: Timeline) -> bool:
@@ -85,9 +83,9 @@ class Lookahead:
         smooth, own = self._placed(frame, tracks, timeline)
         policies = [self._policy.of(track.label) for track in tracks]
         ellipse = np.array([policy.shape == "ellipse" for policy in policies])
-        smooth = covers.beyond_edges(covers.padded(smooth, policies, self._px), ellipse, self._frame_wh)
+        smooth = covers.beyond_edges(covers.padded(smooth, policies, self._px, self._frame_wh), ellipse, self._frame_wh)
         seen = own[:, SCORE] > 0
-        exact = covers.beyond_edges(covers.padded(own[:, :4], policies, self._px), ellipse, self._frame_wh)
+        exact = covers.beyond_edges(covers.padded(own[:, :4], policies, self._px, self._frame_wh), ellipse, self._frame_wh)
         smooth[seen] = covers.grown_to_hold(smooth[seen], exact[seen], ellipse[seen])
         boxes = covers.corners(smooth)
         width, height = self._frame_wh
@@ -152,7 +150,7 @@ class Lookahead:
         left = strong.where(~(inside & same).any(axis=1)) if len(regions) else strong
         policies = [self._policy.of(str(label)) for label in left.label]
         ellipse = np.array([policy.shape == "ellipse" for policy in policies], bool)
-        boxes = covers.corners(covers.beyond_edges(covers.padded(covers.centred(left.xyxy), policies, self._px), ellipse, self._frame_wh))
+        boxes = covers.corners(covers.beyond_edges(covers.padded(covers.centred(left.xyxy), policies, self._px, self._frame_wh), ellipse, self._frame_wh))
         return [
             Region(str(label), policy.shape, tuple(float(v) for v in box), None, "detected", float(score))  # type: ignore[arg-type]
             for label, policy, box, score in zip(left.label, policies, boxes, left.score, strict=True)

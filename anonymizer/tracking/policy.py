@@ -8,17 +8,14 @@ from math import inf
 from types import MappingProxyType
 from typing import Literal
 
-from anonymizer.types import Region
-
-Zone = tuple[Region, float, float | None]  # the cover, first second, end second (excluded; None: to the end)
-
 
 @dataclass(frozen=True, slots=True)
 class LabelPolicy:
     """How one kind of object is believed and covered.
 
     A detection from `strong_score` on is always covered; one from `weak_score` on only beside a strong one of the
-    same track. The cover reaches `pad_share` of the box's width and height plus `pad_px` over each of its sides.
+    same track. The cover reaches `pad_share` of the box's width and height (less for small boxes) plus `pad_px` over
+    each of its sides.
     """
 
     strong_score: float = 0.5
@@ -34,13 +31,12 @@ class LabelPolicy:
             raise ValueError("a negative margin would leave a strong detection's edge clear")
 
 
-# Margins, measured on panning clips of labelled stills with two detectors (YuNet-n, YOLOv8n): small objects need
-# pixels, not shares. An inscribed ellipse without a margin bares up to 24 % of the faces of 64 to 128 px; 0.06 and
-# 2 px cost 1.45 x the truth's area, 0.10 and 1.5 px leak 0.4 points less for another 0.1 x.
+# Margins, measured on panning clips of labelled stills: an inscribed ellipse without a margin bares up to 24 % of the
+# faces of 64 to 128 px. Large faces need the larger share (covers.py says from which size on); pixels add little.
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType(
     {
-        "face": LabelPolicy(shape="ellipse", pad_share=0.06, pad_px=2.0),
-        "plate": LabelPolicy(shape="box", pad_share=0.02, pad_px=2.0),
+        "face": LabelPolicy(shape="ellipse", pad_share=0.14, pad_px=0.5),
+        "plate": LabelPolicy(shape="box", pad_share=0.02, pad_px=0.5),
     }
 )
 
@@ -57,20 +53,17 @@ class TrackingPolicy:
     lookahead_s: float = 1.0  # decisions wait so long for what comes next (docs/architecture.md: files 1.0, live 0.4)
     labels: Mapping[str, LabelPolicy] = field(default_factory=lambda: DEFAULT_LABELS)
     other: LabelPolicy = LabelPolicy()  # every label that `labels` does not name
-    backfill_s: float = 1.0  # cover before the first sighting; never more than the look-ahead
-    hold_s: float = 0.4  # cover after the last sighting of an object that reached the frame's edge
-    vanished_hold_s: float = 0.8  # and of one that vanished in the middle of the picture
-    hysteresis_s: float = 0.1  # a cover is never smaller than its neighbours so far to either side
+    backfill_s: float = 0.6  # cover before the first sighting; never more than the look-ahead
+    hold_s: float = 0.3  # cover after the last sighting of an object that reached the frame's edge
+    vanished_hold_s: float = 0.6  # and of one that vanished in the middle of the picture
+    hysteresis_s: float = 0.05  # a cover is never smaller than its neighbours so far to either side
     smoothing_s: float = 0.08  # standard deviation of the weights that calm the centre
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
-    zones: tuple[Zone, ...] = ()
 
     def __post_init__(self) -> None:
         times = (self.lookahead_s, self.backfill_s, self.hold_s, self.vanished_hold_s, self.hysteresis_s, self.smoothing_s)
         if not all(0 <= time_s < inf for time_s in times):
             raise ValueError("a time span is a number of seconds, 0 or more")
-        if any(end_s is not None and end_s <= start_s for _, start_s, end_s in self.zones):
-            raise ValueError("a zone must end after it starts")
 
     def of(self, label: str) -> LabelPolicy:
         """The policy of one label."""

@@ -70,7 +70,7 @@ class Tracker:
         detections = Detections.none() if damaged else observation.detections
         strong = self._associate(number, step.shot, detections)
         self._last_index = observation.frame_index
-        self._pending.append(PendingFrame(number, observation.frame_index, clock_s, time_s, step.shot, strong, damaged))
+        self._pending.append(PendingFrame(number, observation.frame_index, clock_s, step.shot, strong, damaged))
         decisions = self._settle(clock_s - self._policy.lookahead_s)
         self._forget(clock_s)
         return decisions
@@ -98,7 +98,7 @@ class Tracker:
                 track.shot = step.shot if track.shot in step.undone else track.shot
             for at, frame in enumerate(self._pending):
                 if frame.shot in step.undone:
-                    self._pending[at] = PendingFrame(frame.number, frame.frame_index, frame.clock_s, frame.time_s, step.shot, frame.strong, frame.damaged)
+                    self._pending[at] = PendingFrame(frame.number, frame.frame_index, frame.clock_s, step.shot, frame.strong, frame.damaged)
         if self._tracks:
             # The step tells the motion since a key frame; the filters already stand at the last one (or, after a
             # flash, where the flash found them).

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from anonymizer.training.light import photometric, spoil
+from anonymizer.training.occlusions import occlude_faces
 from anonymizer.training.plates import replace_plates
 from anonymizer.training.signs import add_signs
 from anonymizer.training.teachers import Array, Image, read_image
@@ -30,6 +31,7 @@ class Pictures:
     def __init__(self, root: Path) -> None:
         self.images: list[Image] = []
         self.labels: list[Array] = []
+        self.hard: list[Array] = []
         self.names: list[str] = []
         weight: list[float] = []
         for path in sorted((root / "images").glob("*.jpg")):
@@ -42,6 +44,8 @@ class Pictures:
             boxes[:, 3:5] = (rows[:, 1:3] + rows[:, 3:5] / 2) * size
             self.images.append(image)
             self.labels.append(boxes)
+            hard = root / "hard" / f"{path.stem}.txt"
+            self.hard.append(np.loadtxt(hard, np.float32, ndmin=2) if hard.exists() else np.zeros((0, 5), np.float32))
             self.names.append(path.stem)
             weight.append(self.weight(path.stem))
         self.share = np.array(weight) / sum(weight)
@@ -101,6 +105,7 @@ class Composer:
         """One crop of one picture."""
         index = int(rng.choice(len(self.pictures.images), p=self.pictures.share))
         image, labels = self.pictures.images[index], self.pictures.labels[index]
+        image = occlude_faces(rng, image, labels)
         if rng.random() < 0.5:
             image, labels = replace_plates(rng, image, labels)
         if not (labels[:, 0] == 1).any() and rng.random() < 0.3:
@@ -111,8 +116,10 @@ class Composer:
         scale = fit * math.exp(zoom)
         matrix = _matrix(rng, scale, rng.random() < 0.4)
         size = np.array([wide, high], np.float32)
-        if len(labels) and rng.random() < 0.85:
-            box = labels[rng.integers(len(labels)), 1:]
+        hard = self.pictures.hard[index]
+        wanted = hard if len(hard) and rng.random() < 0.5 else labels if rng.random() < 0.8 else hard
+        if len(wanted):
+            box = wanted[rng.integers(len(wanted)), 1:]
             anchor, margin = (box[:2] + box[2:]) / 2, 0.15
         else:
             anchor, margin = size * rng.uniform(0.25, 0.75, 2), 0.35

@@ -14,7 +14,7 @@ import pytest
 
 from anonymizer.cli import progress as progress_module
 from anonymizer.cli.detect import _regions
-from anonymizer.cli.printing import say, tell_error
+from anonymizer.cli.printing import JsonListing, say, tell_error
 from anonymizer.cli.progress import ProgressShow, progress_words
 from anonymizer.geometry import Geometry
 from anonymizer.publishing import Progress
@@ -108,6 +108,20 @@ def test_folder_json_is_one_object(make_clip: ClipMaker) -> None:
     assert [(file["source"], file["state"]) for file in told["files"]] == [("in/bad.mp4", "failed"), ("in/one.mp4", "done")]
     assert (told["done"], told["failed"]) == (1, 1)
     assert done.stderr.startswith("anonymizer: error: bad.mp4: ")
+
+
+def test_long_list_is_printed_entry_by_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    listing, said = JsonListing("files"), ""
+    listing.begin({"source": "in"})
+    for number in range(3):
+        listing.add({"number": number})
+        said += capsys.readouterr().out
+        assert said.rstrip().endswith(f'{{"number": {number}}}')
+    listing.end({"done": 3})
+    assert json.loads(said + capsys.readouterr().out) == {"source": "in", "files": [{"number": 0}, {"number": 1}, {"number": 2}], "done": 3}
+    empty = JsonListing("files")
+    empty.end({"done": 0})
+    assert json.loads(capsys.readouterr().out) == {"files": [], "done": 0}
 
 
 def test_detect_json_lists_every_frame(make_clip: ClipMaker) -> None:

@@ -6,8 +6,8 @@ import pytest
 from PIL import Image
 
 from anonymizer.cli.flags import config_from
-from anonymizer.cli.sources import folder_for, is_camera, is_single, target_for
-from anonymizer.errors import ConfigError
+from anonymizer.cli.sources import folder_for, is_camera, is_single, require_named, target_for
+from anonymizer.errors import ConfigError, SourceError
 from anonymizer.media.containers import BY_SUFFIX
 from anonymizer.media.kinds import VIDEO_SUFFIXES
 from tests.conftest import draw_picture
@@ -29,6 +29,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("there").mkdir()
     Path("clip[1].mp4").touch()
     Path("7").touch()
+    Path("8").mkdir()
     return tmp_path
 
 
@@ -70,7 +71,8 @@ def test_what_is_one_input(inputs: list[str], single: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "camera"), [("0", True), ("12", True), ("/dev/video3", True), ("7", False), ("a0", False), ("/dev/null", False), ("\u0661", False)]
+    ("text", "camera"),
+    [("0", True), ("12", True), ("1234", True), ("/dev/video3", True), ("7", False), ("8", False), ("a0", False), ("/dev/null", False), ("\u0661", False)],
 )
 def test_what_is_a_camera(text: str, camera: bool) -> None:
     assert is_camera(text) == camera
@@ -115,3 +117,15 @@ def test_flags_become_configuration() -> None:
 def test_pairs_are_pairs(pairs: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"^--encoder-option: "):
         config_from({"encoder_option": pairs})
+
+
+def test_empty_name_names_nothing() -> None:
+    """`anonymizer run "$FILE"` without a FILE: an empty path means the folder one stands in."""
+    require_named(["7", "8"])
+    for names in ([""], ["7", ""]):
+        with pytest.raises(SourceError, match=r"^'': an empty name names no input"):
+            require_named(names)
+    with pytest.raises(ConfigError, match=r"^-o: an empty name"):
+        target_for("7", "")
+    with pytest.raises(ConfigError, match=r"^-o: an empty name"):
+        folder_for("")

@@ -97,6 +97,7 @@ WRONG_FILES = [
     pytest.param("efect:\n", "my.yaml: no such key: efect", id="wrong-key-without-value"),
     pytest.param("crf: 18\n", "my.yaml: no such key: crf", id="key-without-its-section"),
     pytest.param("a: [1\n", "my.yaml: line 2: ", id="not-yaml"),
+    pytest.param("span: 2026-13-41\n", "my.yaml: a value cannot be read (month must be", id="no-such-day"),
     pytest.param("just words", "my.yaml: holds no keys", id="just-words"),
     pytest.param("1: 2\n", "my.yaml: line 1: the key 1 is not text", id="number-for-a-key"),
     pytest.param("detect: no\n", "my.yaml: detect: False: ", id="yaml-no-is-false"),
@@ -160,8 +161,8 @@ def test_config_can_be_made_directly_and_never_changed() -> None:
     config = Config(detect=("face",), zones=(Zone(1, 2, 3, 4),))
     with pytest.raises(ValueError, match="frozen"):
         config.preset = "fast"  # type: ignore[misc]
-    assert config.padding_of("face") == 0.09
-    assert config.padding_of("badge") == 0.09
+    assert config.padding_of("face") == 0.14
+    assert config.padding_of("badge") == 0.14
     assert load_config(values={"effect.color": "White"}).config.effect.color_rgb == (255, 255, 255)
 
 
@@ -191,3 +192,29 @@ def test_file_that_would_eat_the_memory_is_refused(tmp_path: Path, text: str, pr
     (tmp_path / "my.yaml").write_text(text)
     with pytest.raises(ConfigError, match=rf"^my\.yaml: {problem}"):
         load_config(file=tmp_path / "my.yaml")
+
+
+BOMB = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
+    f"{name}: &{name} [{','.join(9 * [f'*{before}'])}]\n" for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+LONG = [
+    *(pytest.param(f"{BOMB}{key}: *i\n", id=key) for key in ("zones", "detect", "preset", "threads", "span", "weights", "on_damage", "encoding", "strictness")),
+    pytest.param(f"{BOMB}effect: {{color: *i}}\n", id="effect.color"),
+    pytest.param(f"{BOMB}effect: {{kind: *i}}\n", id="effect.kind"),
+    pytest.param(f"{BOMB}encoding: {{options: {{a: *i}}}}\n", id="encoding.options"),
+    pytest.param(f"span: {'9' * 100_000}\n", id="long-text"),
+    pytest.param(f"zones: '{'9' * 100_000}'\n", id="long-zone"),
+    pytest.param(f"preset: {'9' * 100_000}\n", id="long-word"),
+    pytest.param(f"{'k' * 100_000}: 1\n", id="long-key"),
+    pytest.param(f"? [{'9,' * 10_000}]\n: 1\n", id="long-list-for-a-key"),
+]
+
+
+@pytest.mark.parametrize("text", LONG)
+def test_error_is_short_however_long_the_wrong_value_is(tmp_path: Path, text: str) -> None:
+    """Aliases of aliases: a list of 4 thousand million words in 500 bytes of YAML."""
+    (tmp_path / "my.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=r"^my\.yaml: ") as caught:
+        load_config(file=tmp_path / "my.yaml")
+    assert len(caught.value.problem) < 320
+    assert len(caught.value.hint or "") < 320

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, helper, numpy_helper
 
+from anonymizer.detection.canary import canary
+
 Shape = Sequence[int | str]
 DYNAMIC: Shape = ("batch", 3, "height", "width")
 # One box of the face class (centre 50, 40, size 20 x 10) and one of the plate class, in an anchors-last output with 7 anchors.
@@ -20,6 +22,15 @@ def anchors_last(channels: int = 6, anchors: int = 7) -> np.ndarray[Any, Any]:
     raw = np.zeros((1, channels, anchors), np.float32)
     raw[0, :4, 0], raw[0, 4, 0] = (50, 40, 20, 10), 0.9
     raw[0, :4, 1], raw[0, 5, 1] = (20, 13, 20, 6), 0.8
+    return raw
+
+
+def seeing(anchors: int = 7, **moved: Sequence[float]) -> np.ndarray[Any, Any]:
+    """What `anchors_last` says, where the test picture has its face and plate; `moved` puts one elsewhere."""
+    raw = anchors_last(anchors=anchors)
+    for at, label in enumerate(("face", "plate")):
+        left, top, right, bottom = moved.get(label, canary()[1][label])
+        raw[0, :4, at] = (left + right) / 2, (top + bottom) / 2, right - left, bottom - top
     return raw
 
 

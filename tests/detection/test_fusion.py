@@ -29,6 +29,17 @@ def test_nested_boxes_of_one_label_become_one(boxes: object, labels: list[str], 
     assert len(fused(found)) == count
 
 
+@pytest.mark.parametrize(("outer", "count"), [(0.4, 2), (0.3, 1)])
+def test_large_box_around_a_much_surer_one_is_the_same_thing(outer: float, count: int) -> None:
+    found = fused(Detections.of([[0, 0, 30, 30], [10, 10, 20, 20]], [outer, 0.5], "face"))
+    assert len(found) == count
+    assert found.xyxy[0].tolist() == [10, 10, 20, 20]
+
+
+def test_small_box_in_a_surer_large_one_stays() -> None:
+    assert len(fused(Detections.of([[0, 0, 30, 30], [10, 10, 20, 20]], [0.9, 0.1], "face"))) == 2
+
+
 def test_fused_box_lies_between_its_parts_nearer_to_the_surer_one() -> None:
     one = fused(Detections.of([[0, 0, 10, 10], [0, 0, 10, 14]], [0.6, 0.2], "face"))
     assert one.xyxy.tolist() == [[0, 0, 10, 11]]

@@ -4,19 +4,23 @@ import hashlib
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from anonymizer.detection import label_thresholds, load_detectors, shipped_models, weights_sha256
+from anonymizer.config import load_config
+from anonymizer.detection import label_thresholds, load_detectors, shipped_models, untested_labels, weights_sha256
 from anonymizer.detection.loading import classes_of
+from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, ModelError
-from tests.detection.networks import anchors_last, answering
+from anonymizer.pipeline import anonymize_video
+from tests.detection.networks import anchors_last, answering, seeing
 
 
 @pytest.fixture
 def my_onnx(tmp_path):
     """Somebody's network with the classes face and license_plate."""
     path = tmp_path / "my.onnx"
-    path.write_bytes(answering(anchors_last(), names="{0: 'face', 1: 'license_plate'}"))
+    path.write_bytes(answering(seeing(), names="{0: 'face', 1: 'license_plate'}"))
     return str(path)
 
 
@@ -106,6 +110,43 @@ def test_hashes_are_those_of_the_files(my_onnx):
     hashes = weights_sha256(("face", "plate"), {"face": my_onnx})
     with open(my_onnx, "rb") as file:
         assert hashes == {"face": hashlib.sha256(file.read()).hexdigest(), "plate": card.sha256}
+
+
+BLIND = [
+    pytest.param(lambda: np.zeros((1, 6, 7), np.float32), "face", id="sees-nothing"),
+    pytest.param(lambda: np.zeros((1, 300, 6), np.float32), "face", id="sees-nothing-end-to-end"),
+    pytest.param(anchors_last, "face", id="the-same-for-every-picture"),
+    pytest.param(lambda: seeing(face=(0, 0, 544, 320)), "face", id="one-box-over-everything"),
+    pytest.param(lambda: seeing(plate=(10, 10, 112, 33)), "plate", id="no-plate"),
+]
+
+
+@pytest.mark.parametrize(("answer", "label"), BLIND)
+def test_own_weights_that_do_not_see_are_refused_with_the_way_through(tmp_path, answer, label):
+    path = tmp_path / "my.onnx"
+    path.write_bytes(answering(answer()))
+    with pytest.raises(ModelError, match=rf"^my\.onnx: the model does not find the {label} in the test picture") as caught:
+        load_detectors(("face", "plate"), {"face,plate": str(path)}, threads=1)
+    assert "--detect LABEL --weights LABEL=my.onnx" in (caught.value.hint or "")
+
+
+def test_own_weights_may_mean_the_whole_head_by_a_face(tmp_path):
+    path = tmp_path / "my.onnx"
+    path.write_bytes(answering(seeing(face=(60, 50, 190, 220))))
+    assert load_detectors(("face",), {"face": str(path)}, threads=1)
+
+
+def test_weights_for_something_else_pass_untested_and_the_report_says_so(tmp_path, make_clip):
+    path = tmp_path / "my.onnx"
+    path.write_bytes(answering(np.zeros((1, 5, 7), np.float32), names="{0: 'face'}"))
+    weights = {"side_face": str(path)}
+    (detector,) = load_detectors(("side_face",), weights, threads=1)
+    assert detector.labels == ("side_face",)
+    assert untested_labels(("side_face", "plate"), weights) == ("side_face",)
+    assert untested_labels(("face", "plate"), {"face": str(path)}) == ()
+    equipment = Equipment.of(load_config({"detect": ["side_face"], "weights": weights, "threads": 1}).config)
+    report = anonymize_video(make_clip("in.mkv", frames=2), tmp_path / "out.mkv", equipment)
+    assert report.warnings == ("whether the weights for 'side_face' see anything was not tested: the test picture shows none",)
 
 
 def test_network_with_nan_for_the_canary_is_refused(tmp_path):

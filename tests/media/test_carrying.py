@@ -159,6 +159,41 @@ def test_what_is_named_is_kept_and_the_rest_is_not(tmp_path: Path) -> None:
         ]
 
 
+SPANS = [
+    pytest.param((0.12, 0.15), {"part 1": (0, 30)}, id="inside-one"),
+    pytest.param((0.04, 0.2), {"part 0": (0, 60), "part 1": (60, 160)}, id="ends-where-one-begins"),
+    pytest.param((0.0, 0.24), {"part 0": (0, 100), "part 1": (100, 200), "part 2": (200, 240)}, id="cuts-the-last"),
+    pytest.param((0.24, None), {"part 2": (0, 60)}, id="to-the-end"),
+    pytest.param((0.4, 0.8), {}, id="behind-all"),
+]
+
+
+@pytest.mark.parametrize(("span_s", "kept"), SPANS)
+@pytest.mark.parametrize("name", ["out.mkv", "out.mp4"])
+def test_chapters_are_cut_to_the_span_and_only_those_in_it_are_called_kept(
+    name: str, span_s: tuple[float, float | None], kept: dict[str, tuple[int, int]], tmp_path: Path
+) -> None:
+    source = write(Clip("in.mkv", frames=25, chapters=3), tmp_path)
+    done = run(source, tmp_path / name, carry=CarryPolicy(keep=frozenset({"chapters"})), span_s=span_s)
+    with av.open(str(done.path)) as container:
+        found = {
+            entry["metadata"]["title"]: tuple(round(entry[edge] * entry["time_base"] * 1000) for edge in ("start", "end")) for entry in container.chapters()
+        }
+    assert found == kept
+    fates = {carrier.detail: carrier.fate for carrier in done.carriers if carrier.kind == "chapter"}
+    assert fates == {f"part {number}": "copied" if f"part {number}" in kept else "dropped" for number in range(3)}
+
+
+@pytest.mark.parametrize("name", ["out.avi", "out.ts", "out.wmv"])
+def test_chapters_are_called_kept_only_where_the_file_type_holds_them(name: str, tmp_path: Path) -> None:
+    done = run(write(Clip("in.mkv", frames=5, chapters=2), tmp_path), tmp_path / name, carry=CarryPolicy(keep=frozenset({"chapters"})))
+    with av.open(str(done.path)) as container:
+        found = len(container.chapters())
+    fates = {carrier.fate for carrier in done.carriers if carrier.kind == "chapter"}
+    assert (found, fates) == ((2, {"copied"}) if name == "out.wmv" else (0, {"dropped"}))
+    assert any("hold no chapters" in warning for warning in done.warnings) == (name != "out.wmv")
+
+
 def test_subtitles_are_copied_where_the_file_type_takes_them(tmp_path: Path) -> None:
     source = tmp_path / "in.mkv"
     clip = write(Clip("plain.mkv", frames=50), tmp_path)

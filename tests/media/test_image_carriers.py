@@ -14,7 +14,7 @@ import pytest
 from PIL import Image, ImageCms
 from PIL.PngImagePlugin import PngInfo
 
-from anonymizer.media.image_carriers import list_carriers
+from anonymizer.media.image_carriers import list_carriers, png_chunks
 from anonymizer.media.image_writing import check_written, write_image
 from anonymizer.media.images import is_image, read_image
 from anonymizer.redaction import Effect, seal_frame
@@ -275,3 +275,48 @@ def test_real_picture_is_done_and_keeps_no_carrier(source: Path, tmp_path: Path)
 def test_every_real_picture_by_name_is_taken_for_one() -> None:
     suffixes = (".jpg", ".png", ".webp", ".tif", ".gif", ".heic")
     assert [path.name for path in REAL if is_image(path) != (path.suffix.lower() in suffixes)] == []
+
+
+def with_chunks(path: Path, *chunks: tuple[bytes, bytes]) -> Path:
+    info = PngInfo()
+    for name, content in chunks:
+        info.add(name, content)
+    Image.fromarray(RGB).save(path, pnginfo=info)
+    return path
+
+
+def color_chunks(data: bytes) -> dict[bytes, bytes]:
+    return {name: content for name, content, _ in png_chunks(data) if name in (b"gAMA", b"cHRM", b"sRGB", b"cICP")}
+
+
+P3 = struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)
+HIDDEN = [
+    pytest.param(b"cHRM", SECRET[:32], id="32-bytes-of-text"),
+    pytest.param(b"cHRM", P3[:28] + struct.pack(">I", 7000), id="nearly-known-primaries"),
+    pytest.param(b"cHRM", P3 + b"Anna", id="too-long"),
+    pytest.param(b"gAMA", b"Anna", id="gamma"),
+    pytest.param(b"gAMA", (70000).to_bytes(4, "big"), id="gamma-that-nobody-uses"),
+    pytest.param(b"gAMA", bytes(4), id="no-gamma"),
+    pytest.param(b"sRGB", b"A", id="intent"),
+    pytest.param(b"cICP", b"Anna", id="code-points"),
+]
+
+
+@pytest.mark.parametrize(("name", "content"), HIDDEN)
+def test_colour_chunk_of_a_png_that_is_no_known_value_is_dropped_and_listed(name: bytes, content: bytes, tmp_path: Path) -> None:
+    source = with_chunks(tmp_path / "a.png", (name, content))
+    (carrier,) = read_image(source).carriers
+    assert (carrier.name, carrier.fate) == (f"{name.decode()} chunk", "dropped")
+    data = anonymized(source, tmp_path / "out.png")
+    assert color_chunks(data) == {}
+
+
+def test_colour_chunks_of_a_png_become_the_values_that_they_mean(tmp_path: Path) -> None:
+    nearly = struct.pack(">8I", *(number + shift for number, shift in zip(struct.unpack(">8I", P3), (1, -2, 3, 9, -9, 100, -100, 7), strict=True)))
+    exact = {b"cHRM": P3, b"gAMA": (45455).to_bytes(4, "big"), b"cICP": bytes((12, 13, 0, 1))}
+    gammas = [(b"gAMA", gamma.to_bytes(4, "big")) for gamma in (45434, 45471)]
+    source = with_chunks(tmp_path / "a.png", *gammas, (b"cHRM", nearly), (b"cICP", exact[b"cICP"]))
+    data = anonymized(source, tmp_path / "out.png")
+    assert color_chunks(data) == exact
+    assert [name for name, _, _ in png_chunks(data)].count(b"gAMA") == 1
+    assert read_image(source).carriers == ()

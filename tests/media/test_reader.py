@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from anonymizer.errors import SourceError
+from anonymizer.errors import ConfigError, SourceError
 from anonymizer.media import VideoReader, probe, sources
 from anonymizer.media.timing import CleanTimeline, OutputClock
 from anonymizer.types import Frame
@@ -74,8 +74,10 @@ def test_a_span_holds_exactly_its_frames(name: str, span_s: tuple[float, float |
 
 
 def test_a_span_without_frames_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SourceError, match="the span holds no frame"):
-        read(write(Clip("in.mp4"), tmp_path), span_s=(5.0, 6.0))
+    for span_s in ((5.0, 6.0), (0.47, 0.475), (0.41, 0.43)):  # beyond the end, after the last frame, between two
+        with pytest.raises(ConfigError, match="the span holds no frame") as caught:
+            read(write(Clip("in.mp4"), tmp_path), span_s=span_s)
+        assert "0.480 s long" in str(caught.value.hint)
 
 
 def _hurt(path: Path, seed: int) -> Path:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from anonymizer.errors import TargetError
-from anonymizer.media import CarryPolicy, VideoReader, VideoWriter, count_packets, plan_encoding, probe
+from anonymizer.media import CarryPolicy, VideoReader, VideoWriter, count_packets, files, plan_encoding, probe
 from anonymizer.redaction import Effect, seal_frame
 from anonymizer.types import Decision
 from tests.media.clips import Clip, run, side_packets, times_s, write
@@ -55,14 +55,25 @@ def _run_into_a_wall(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts", ".avi", ".mov"])
-def test_a_full_disk_is_a_target_error(suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture) -> None:
+def test_a_full_disk_is_a_target_error(suffix: str, tmp_path: Path, capfd: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
     source = write(Clip(f"in{suffix}", audio=("libmp3lame",), frames=30), tmp_path)
     full = tmp_path / f"full{suffix}"
-    full.symlink_to("/dev/full")
+    # A device is refused where a file is expected: it is put in behind the look.
+    monkeypatch.setattr(files, "create_regular", lambda path: open("/dev/full", "wb"))  # noqa: SIM115
     with pytest.raises(TargetError, match=f"full{suffix}: no space left on the disk"):
         run(source, full, carry=CarryPolicy(audio="keep"))
     gc.collect()
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_link_in_the_place_of_the_output_is_not_written_through(tmp_path: Path) -> None:
+    source = write(Clip("in.mp4"), tmp_path)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"theirs")
+    (tmp_path / "out.mp4").symlink_to(victim)
+    with pytest.raises(TargetError, match=r"^out\.mp4: "):
+        run(source, tmp_path / "out.mp4")
+    assert victim.read_bytes() == b"theirs"
 
 
 def test_a_folder_that_is_not_there_is_a_target_error(tmp_path: Path) -> None:

@@ -243,7 +243,7 @@ TARGET_FAULTS = [
     pytest.param(lambda case: case.settings.update({"encoding.codec": "nosuch"}), {}, ConfigError, id="codec-is-unknown"),
     pytest.param(lambda case: case.settings.update({"encoding.codec": "aac"}), {}, ConfigError, id="codec-is-no-video-codec"),
     pytest.param(lambda case: case.settings.update({"encoding.options": {"nosuch": "1"}}), {}, ConfigError, id="encoder-option-is-unknown"),
-    pytest.param(lambda case: case.settings.update({"span": "100-200"}), {}, SourceError, id="span-holds-no-frame"),
+    pytest.param(lambda case: case.settings.update({"span": "100-200"}), {}, ConfigError, id="span-holds-no-frame"),
 ]
 
 

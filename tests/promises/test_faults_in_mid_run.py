@@ -58,12 +58,21 @@ def replaces_the_input(case: Case) -> None:
     write_clip(case.folder / "other.mp4").replace(case.source)
 
 
+def overwrites_the_input_and_puts_its_time_back(case: Case) -> None:
+    before = case.source.stat()
+    with case.source.open("r+b") as file:
+        file.seek(-64, os.SEEK_END)
+        file.write(bytes(64))
+    os.utime(case.source, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
 def plan_of(case: Case) -> object:
     return pipeline.detect_video(case.source, Equipment.of(load_config({}).config, [case.oracle]), plan=case.folder / "plan.jsonl")
 
 
 CHANGES = [
     pytest.param(replaces_the_input, id="replaced"),
+    pytest.param(overwrites_the_input_and_puts_its_time_back, id="overwritten-with-its-time-put-back"),
     pytest.param(lambda case: case.source.write_bytes(case.source.read_bytes() + b"more"), id="grown"),
     pytest.param(lambda case: os.truncate(case.source, case.source.stat().st_size // 2), id="cut"),
 ]

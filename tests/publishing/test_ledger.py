@@ -83,7 +83,7 @@ def test_what_a_dropped_tag_said_does_not_lie_beside_the_output(tmp_path: Path, 
 
 
 def test_ledger_names_no_path_of_the_machine(tmp_path: Path, target: Path) -> None:
-    report = Report("/home/erika/cases/4711/in.mp4", str(target), Tally(1, 1, 1, 1), 1.0, MADE_WITH)
+    report = Report("/srv/erika/cases/4711/in.mp4", str(target), Tally(1, 1, 1, 1), 1.0, MADE_WITH)
     Ledger(tmp_path).add(target, report)
     told = (tmp_path / LEDGER_NAME).read_text()
     assert '"source":"in.mp4","target":"cam 1/out.mp4"' in told

@@ -4,8 +4,10 @@ import json
 
 import pytest
 
+from anonymizer.media import kind_of, probe, read_image
 from anonymizer.publishing import Coverage, Progress, Report, Settings, summary_rows
 from anonymizer.types import Carrier, Decision, Region, Tally
+from tests.conftest import SHARED, needs_shared
 
 FACE = Region("face", "ellipse", (1, 1, 9, 9), 1)
 HELD = Region("face", "ellipse", (1, 1, 9, 9), 2, "held")
@@ -49,7 +51,7 @@ def test_summary_is_said_in_words() -> None:
         ("covered", "face: 2 tracks, 3 times; plate: 1 track, 1 time; frame: 1 time"),
         ("damaged", "1 frame could not be decoded cleanly"),
         ("kept", "subtitle 2 (mov_text)"),
-        ("dropped", "audio 1 (aac), 4 tags (location, make, model, ...)"),
+        ("dropped", "tag location, audio 1 (aac), tag make, tag model, tag date"),
         ("audio", "was dropped, a voice tells who speaks: --audio keep copies it, --audio mask disguises it"),
         ("note", "n"),
         ("warning", "w"),
@@ -69,3 +71,43 @@ def test_progress_estimates(done: int, expected: int | None, elapsed_s: float, r
     progress = Progress(done, expected, 0, elapsed_s)
     assert progress.frames_per_s == rate
     assert progress.remaining_s == remaining_s
+
+
+def dropped_words(*carriers: Carrier) -> str:
+    return dict(summary_rows(report(carriers=carriers)))["dropped"]
+
+
+def test_what_tells_most_is_said_first() -> None:
+    words = dropped_words(
+        *(Carrier("tag", name, "says") for name in ("0:0 handler_name", "Exif", "make", "software", "lens serial number", "GPS position")),
+        Carrier("audio", "0:1", "aac"),
+        Carrier("video", "0:2", "mjpeg, cover art or thumbnail"),
+        Carrier("box", "moov/udta", "user data, 8 bytes"),
+        Carrier("box", "moov/udta/CAME", "camera serial number, 24 bytes"),
+    )
+    assert words == (
+        "tag GPS position, video 0:2 (mjpeg, cover art or thumbnail), tag lens serial number, box moov/udta/CAME (camera serial number, 24 bytes), "
+        "audio 0:1 (aac), 4 more tags (0:0 handler_name, Exif, make, ...), box moov/udta (user data, 8 bytes)"
+    )
+
+
+def test_what_a_telling_tag_said_is_not_printed() -> None:
+    assert dropped_words(Carrier("tag", "location", "+48.1371+011.5754/"), Carrier("tag", "title", "position of power")) == (
+        "tag location, tag title (position of power)"
+    )
+
+
+TOLD_FIRST = [
+    ("ianare_DSCN0010.jpg", "tag GPS position, picture Exif thumbnail"),
+    ("et_GoPro.jpg", "tag GPS position, picture Exif thumbnail, tag maker note, tag camera serial number, 6 more tags (Exif, "),
+    ("immich_thompson-springs.jpg", "tag GPS position, 5 more tags (comment, "),
+    ("ianare_BlueSquare.jpg", "picture Exif thumbnail, picture Photoshop thumbnail, 7 tags (Exif, "),
+    ("gpmf_karma.mp4", "data 0:2 (unknown), data 0:3 (bin_data), data 0:4 (unknown), box moov/udta/CAME (camera serial number, 24 bytes), audio 0:1 (aac)"),
+]
+
+
+@needs_shared
+@pytest.mark.parametrize(("name", "first"), TOLD_FIRST)
+def test_real_files_tell_the_worst_first(name: str, first: str) -> None:
+    path = SHARED / "media/metadata" / name
+    assert dropped_words(*(read_image(path) if kind_of(path) == "image" else probe(path)).carriers).startswith(first)

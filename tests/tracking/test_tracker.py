@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from anonymizer.errors import ModelError, UndecidedFrameError
 from anonymizer.tracking import Tracker, TrackingPolicy
-from anonymizer.types import Observation, Region
+from anonymizer.types import Observation
 from tests.tracking.clips import FPS, GEOMETRY, OTHER_SCENE, SCENE, STRONG, WEAK, Box, Found, at, covered_frames, covers, covers_point, look, run
 
 # --- what a track adds -----------------------------------------------------------------------------------------
@@ -127,7 +127,8 @@ def pan(shift_cells: float) -> list[NDArray[np.uint8]]:
 def test_hold_follows_the_camera() -> None:
     """A pan of 2 px a frame: the object stands still in the scene and is seen in the first frames only."""
     truth = [at(250 - 2.0 * index, 90, 16) for index in range(28)]
-    decisions = run([[found] if index < 8 else [] for index, found in enumerate(truth)], glimpses=pan(2.0 / 5.0))
+    policy = TrackingPolicy(vanished_hold_s=1.0)
+    decisions = run([[found] if index < 8 else [] for index, found in enumerate(truth)], policy, glimpses=pan(2.0 / 5.0))
     assert [index for index, (box, _) in enumerate(truth) if not covers(decisions[index], box)] == []
 
 
@@ -211,13 +212,6 @@ def test_odd_times_still_decide_every_frame_once(times_s: list[float], rate: flo
     decisions = [decision for index in range(30) for decision in tracker.push(look(index, SEEN), times_s[index], SCENE)] + tracker.flush()
     assert [decision.frame_index for decision in decisions] == list(range(30))
     assert covered_frames(decisions) == list(range(30))
-
-
-def test_zone_is_covered_in_its_time() -> None:
-    zone = Region("zone", "box", (10, 10, 50, 50), origin="zone")
-    late = Region("zone", "box", (60, 10, 90, 50), origin="zone")
-    decisions = run([UNSEEN] * 10, TrackingPolicy(zones=((zone, 0.08, 0.2), (late, 0.2, None))))
-    assert [[region.xyxy[0] for region in decision.regions] for decision in decisions] == [[], [], [10], [10], [10], *[[60]] * 5]
 
 
 def test_face_cut_by_the_frame_edge_is_covered_to_its_corners() -> None:
