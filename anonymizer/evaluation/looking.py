@@ -7,7 +7,7 @@ and the cover it would get.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -73,23 +73,16 @@ class Looker:
         self._configured = replace(equipment, detectors=self._detectors)
         self._floored = _floored(self._configured, floor)
         self._scale = scale
-        self._shift: Callable[[Rgb], Rgb] = (lambda rgb: rgb) if shift is None else SHIFTS[shift]
+        self._shift = shift
 
     def look_at(self, picture: LabelledPicture) -> Seen:
         """One picture; SourceError if it cannot be read, ModelError if a detector fails."""
-        original = rgb_of(picture.path)
-        was_wh = (original.shape[1], original.shape[0])
-        require_size(picture.path, was_wh, picture.marked_wh)
-        shown = self._shift(shrunk(original, self._scale))
+        shown, truth = shown_with_truth(picture, self._scale, self._shift)
         size_wh = (shown.shape[1], shown.shape[0])
         for detector in self._detectors:
             detector.forget()
         planned, _ = self._decided(shown, self._configured)
         covers, found = self._decided(shown, self._floored)
-        # What a picture tells of an object is told by the original: groups stay the same under every shift.
-        gray = np.asarray(cv2.cvtColor(original, cv2.COLOR_RGB2GRAY), np.uint8)
-        known = [_with_attributes(box, gray) for box in picture.boxes_in(was_wh, was_wh) if box.label in picture.labelled]
-        truth = replace(picture, boxes=tuple(known), relative=False).boxes_in(size_wh, was_wh)
         return Seen(picture, size_wh, truth, found, covers, planned)
 
     def look_at_all(self, pictures: Iterable[LabelledPicture]) -> Iterator[Seen]:
@@ -105,6 +98,19 @@ class Looker:
         tracker = equipment.tracker_for(geometry, None)
         ((_, decision),) = decided_frames(iter([Look(frame, observation, glimpse_of(picture.rgb))]), tracker)
         return decision.regions, observation.detections or Detections.none()
+
+
+def shown_with_truth(picture: LabelledPicture, scale: float = 1.0, shift: str | None = None) -> tuple[Rgb, tuple[TrueBox, ...]]:
+    """A picture at a scale and under a shift, and the boxes of its labelled labels in it; SourceError if it cannot be read."""
+    original = rgb_of(picture.path)
+    was_wh = (original.shape[1], original.shape[0])
+    require_size(picture.path, was_wh, picture.marked_wh)
+    rgb = shrunk(original, scale)
+    rgb = rgb if shift is None else SHIFTS[shift](rgb)
+    # What a picture tells of an object is told by the original: groups stay the same under every shift.
+    gray = np.asarray(cv2.cvtColor(original, cv2.COLOR_RGB2GRAY), np.uint8)
+    known = [_with_attributes(box, gray) for box in picture.boxes_in(was_wh, was_wh) if box.label in picture.labelled]
+    return rgb, replace(picture, boxes=tuple(known), relative=False).boxes_in((rgb.shape[1], rgb.shape[0]), was_wh)
 
 
 def rgb_of(path: Path) -> Rgb:
