@@ -34,6 +34,25 @@ def split(seen: Sequence[Seen], how: str) -> tuple[list[Seen], list[Seen]]:
     return [one for one in seen if id(one) in first], [one for one in seen if id(one) not in first]
 
 
+def hold_out(pictures: Sequence[LabelledPicture], share: float) -> tuple[list[LabelledPicture], list[LabelledPicture]]:
+    """Pictures to learn from, and about that `share` of every source and kind to be measured on; both in the order given.
+
+    >>> from pathlib import Path
+    >>> pictures = [LabelledPicture(Path(f"gate_{at}.jpg"), (), frozenset(), frozenset(), "gate") for at in range(10)]
+    >>> [len(side) for side in hold_out(pictures, 0.2)]
+    [8, 2]
+    """
+    groups: dict[tuple[str, ...], list[LabelledPicture]] = defaultdict(list)
+    for picture in pictures:
+        groups[(*sorted(picture.free), picture.source)].append(picture)
+    held: set[int] = set()
+    for many in groups.values():
+        # At the turns of the running share, so that it holds over small groups too.
+        ordered = sorted(many, key=_order_of)
+        held.update(id(picture) for at, picture in enumerate(ordered) if int((at + 1) * share + 0.5) > int(at * share + 0.5))
+    return [one for one in pictures if id(one) not in held], [one for one in pictures if id(one) in held]
+
+
 def _whole_sources(sources: dict[str, list[Seen]]) -> set[int]:
     """The largest source first, each to the side that has fewer pictures."""
     sides: list[list[Seen]] = [[], []]
