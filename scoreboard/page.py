@@ -124,13 +124,16 @@ def _shifts(figures: Figures, label: str) -> str:
             part = figures.part(name, side, label, condition)
             covers[condition] = None if part is None else part["at_false_boxes"][RATE]["cover"]
         known = [cover["percent"] for cover in covers.values() if cover is not None]
-        rows.append((called(name, side), *(_percent(cover) for cover in covers.values()), _number(min(known)) if len(known) > 1 else _NONE))
+        if len(known) > 1:  # Our network alone is looked at as the pictures are, no more.
+            rows.append((called(name, side), *(_percent(cover) for cover in covers.values()), _number(min(known))))
     return _table(("", *CONDITIONS, "worst"), rows)
 
 
 def _configured(figures: Figures, label: str) -> str:
     rows = []
     for name, side in figures.contestants(label):
+        if name == OURS:
+            continue
         points = [(figures.part(name, side, label, condition) or {}).get("as_configured") for condition in CONDITIONS]
         rows.append((called(name, side), *(_NONE if point is None else f"{_percent(point['cover'])} / {_ratio(point['false_boxes'])}" for point in points)))
     return _table(("", *CONDITIONS), rows)
@@ -140,6 +143,8 @@ def _smallest(figures: Figures, label: str) -> str:
     rows = []
     for name, side in figures.contestants(label):
         parts = [part for condition in SIZE_CONDITIONS if (part := figures.part(name, side, label, condition)) is not None]
+        if len(parts) < len(SIZE_CONDITIONS):
+            continue
         edges = [smallest_found(parts, percent) for percent in (90, 50)]
         rows.append((called(name, side), *(_NONE if edge is None else f"{edge} px" for edge in edges)))
     sizes = "width" if label == "plate" else "height"

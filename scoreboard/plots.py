@@ -15,6 +15,7 @@ from scoreboard.reading import RATE, Figures
 from scoreboard.stills import AS_IS
 
 _SIZE_INCHES, _DPI = (7.0, 4.5), 110
+_TICKS_MS = (2, 5, 10, 20, 50, 100, 200)
 DIGEST_KEY = "Comment"  # of the PNG: the hash of what was drawn, so that a test can tell an old picture
 
 
@@ -52,10 +53,12 @@ def time_png(label: str, lines: dict[str, list[tuple[float, float, str]]]) -> by
         for x, y, side in zip(ms, covers, sides, strict=True):
             axes.annotate(side, (x, y), textcoords="offset points", xytext=(3, 4), fontsize=7, color=f"C{number}")
     axes.set_xscale("log")
+    axes.set_xticks(_TICKS_MS, [f"{tick:g}" for tick in _TICKS_MS])
+    axes.minorticks_off()
     axes.set_xlabel("ms of a 720p frame, one thread")
     axes.set_ylabel(f"{label}s covered at {RATE} false boxes, %")
     axes.grid(visible=True, which="both", alpha=0.25)
-    axes.legend(loc="lower right", fontsize="small")
+    axes.legend(fontsize="small")
     data = io.BytesIO()
     figure.savefig(data, format="png", metadata={"Software": None, DIGEST_KEY: digest_of(lines)})
     return data.getvalue()

@@ -51,10 +51,10 @@ class Figures:
         return sorted(side for key in self.entrants[name]["units"] for condition, side in [parted(key)] if condition == AS_IS and side is not None)
 
     def contestants(self, label: str) -> list[tuple[str, int | None]]:
-        """Who stands in the tables of a label: every preset, and every peer at its best size."""
+        """Who stands in the tables of a label: every preset, and every network, ours and peers', at its best size."""
         found: list[tuple[str, int | None]] = [(name, None) for name in PRESETS if name in self.entrants and self.unit(name, AS_IS, None)]
-        for name in PEERS:
-            if name in self.entrants and PEERS[name].label == label and self.sides(name):
+        for name in (OURS, *PEERS):
+            if name in self.entrants and label in self.entrants[name]["labels"] and self.sides(name):
                 found.append((name, best_side(self.entrants[name]["units"], label)))
         return found
 
@@ -123,9 +123,13 @@ def smallest_found(parts: Sequence[Json], percent: float) -> int | None:
 
 
 def worst_groups(part: Json, count: int) -> list[tuple[str, str, Any]]:
-    """The groups, by size and by attribute, of which the smallest share is covered: kind, name, figure."""
+    """The groups, by size and by attribute, of which a smaller share is covered than of all: kind, name, figure; the worst first.
+
+    What more than half of all belong to is no group.
+    """
     point = part["at_false_boxes"][RATE]
+    most, usual = part["objects"] / 2, point["cover"]["percent"] if point["cover"] else 0.0
     groups = [("size", name, known) for name, known in point["by_size"].items()]
     groups += [(kind, name, known) for kind, many in point.get("by_attribute", {}).items() for name, known in many.items()]
-    groups = [group for group in groups if group[2]["objects"] >= FEWEST]
+    groups = [group for group in groups if FEWEST <= group[2]["objects"] <= most and group[2]["percent"] < usual]
     return sorted(groups, key=lambda group: float(group[2]["percent"]))[:count]
