@@ -61,7 +61,7 @@ def test_the_page_tells_every_figure_and_keeps_what_people_wrote(store: Store, t
     assert "100.0 (" in rows[0]
     assert "| 40.0 |" in rows[0]
     assert any(line.startswith("| yunet at 80 px, plain boxes | 0.0 | 0.0 |") for line in page.splitlines())
-    assert "| yunet, faces | 0.0 (2.0 ms) | 0.0 (4.0 ms) |" in page
+    assert "| yunet, faces | 0.0 / 0.00 / 2.0 | 0.0 / 0.00 / 4.0 |" in page
     assert "| `balanced`, cover of faces | >= 95 % | 100.0 % (reached) |" in page
     assert "| `balanced`, time of both kinds together | <= 1.6 x fastanpr at 640 px | 2.00 (missed) |" in page
     assert f"![Cover at 0.25 false boxes against time]({store.folder.name}/time_face.png)" in page
