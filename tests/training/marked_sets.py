@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
@@ -11,10 +10,10 @@ import numpy as np
 import pytest
 
 from tests.conftest import REPO
+from tests.documents import HAS_THE_EXTRA
 from tests.evaluation.marked import write_yolo
 
-HAS_EXTRA = all(importlib.util.find_spec(name) is not None for name in ("torch", "ultralytics", "onnx"))
-needs_extra = pytest.mark.skipif(not HAS_EXTRA, reason='needs pip install "video-anonymizer[ultralytics]"')
+needs_extra = pytest.mark.skipif(not HAS_THE_EXTRA, reason='needs pip install "video-anonymizer[ultralytics]"')
 SIZE_WH = (192, 128)
 QUICK = ["--steps", "24", "--batch", "2", "--side", "128", "--rate", "2e-3", "--threads", "1"]  # a step takes a tenth of a second
 

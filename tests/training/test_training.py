@@ -16,7 +16,8 @@ from anonymizer.detection import label_thresholds, load_detectors, untested_labe
 from anonymizer.errors import ConfigError, SourceError
 from anonymizer.evaluation import Naming, load_data, rgb_of
 from anonymizer.training import TrainingWishes, load_recipe, train
-from tests.training.marked_sets import HAS_EXTRA, QUICK, draw_boards, needs_extra, run_training, start_training
+from tests.documents import HAS_THE_EXTRA
+from tests.training.marked_sets import QUICK, draw_boards, needs_extra, run_training, start_training
 
 BOARDS = ["boards", "--labels", "board", "--rename", "plate=board"]
 
@@ -174,7 +175,7 @@ def test_a_gpu_that_is_not_there_is_said(device: str, tmp_path: Path) -> None:
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(HAS_EXTRA, reason="shows what happens without the ultralytics extra")
+@pytest.mark.skipif(HAS_THE_EXTRA, reason="shows what happens without the ultralytics extra")
 def test_without_the_extra_it_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="training needs the ultralytics extra") as caught:
         trained_on(draw_boards(tmp_path / "boards"), wishes())
