@@ -75,15 +75,15 @@ def train(
 
 
 class _Lines:
-    """What a training says, on stderr; now and then."""
+    """What a training says, on stderr: of lines that begin alike only one now and then."""
 
     def __init__(self, *, quiet: bool) -> None:
-        self._quiet, self._last_s = quiet, -_BETWEEN_LINES_S
+        self._quiet, self._last_s = quiet, dict[str, float]()
 
     def __call__(self, words: str) -> None:
-        now_s = time.monotonic()
-        if not self._quiet and now_s - self._last_s >= _BETWEEN_LINES_S:
-            self._last_s = now_s
+        now_s, kind = time.monotonic(), words.split(" ", 1)[0]
+        if not self._quiet and now_s - self._last_s.get(kind, -_BETWEEN_LINES_S) >= _BETWEEN_LINES_S:
+            self._last_s[kind] = now_s
             tell(words)
 
 

@@ -62,6 +62,7 @@ class Batches(IterableDataset[Batch]):  # type: ignore[misc,unused-ignore]
 
     def loaded(self, workers: int) -> Generator[Batch, None, None]:
         """The batches in order, made by that many processes; what went wrong in one is raised here."""
+        self.composer.pictures.share_room(workers)
         for batch in DataLoader(self, batch_size=None, num_workers=workers, prefetch_factor=_AHEAD, worker_init_fn=_ignore_interrupts):
             if isinstance(batch, AnonymizerError):
                 raise batch

@@ -35,6 +35,9 @@ class Source(Protocol):
 
     def __len__(self) -> int: ...
 
+    def share_room(self, processes: int) -> None:
+        """Keep so much less in memory."""
+
     def at(self, index: int) -> tuple[Image, Array, Array]:
         """The picture, its rows class x1 y1 x2 y2, and rows of hard places."""
 

@@ -7,8 +7,10 @@ output ``output0`` [N,4+classes,anchors], rows cx cy w h in input pixels, then s
 from __future__ import annotations
 
 import argparse
+import contextlib
 import copy
 import io
+import logging
 import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -55,8 +57,7 @@ def exported(model: nn.Module, labels: Iterable[str], architecture: str) -> byte
     example, buffer = torch.zeros(1, 3, 640, 512), io.BytesIO()
     wrapped = _Decoded(model)
     axes = {"images": {0: "batch", 2: "height", 3: "width"}, "output0": {0: "batch", 2: "anchors"}}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # The tracer's, on sizes that are dynamic by what `head.dynamic` does.
+    with _unadvised():
         wrapped(example)
         torch.onnx.export(wrapped, (example,), buffer, opset_version=OPSET, dynamo=False, input_names=["images"], output_names=["output0"], dynamic_axes=axes)
     graph = onnx.load_model_from_string(buffer.getvalue())
@@ -96,8 +97,7 @@ def quantized(model: bytes, blobs: Iterable[NDArray[np.float32]]) -> bytes:
     metadata = {entry.key: entry.value for entry in graph.metadata_props}
     kept = [node.name for node in graph.graph.node if (node.op_type == "Conv" and not node.name.endswith("/conv/Conv")) or "/dfl/" in node.name]
     # Weights alone go through this folder; the pictures stay in memory.
-    with tempfile.TemporaryDirectory(prefix="anonymizer-") as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with tempfile.TemporaryDirectory(prefix="anonymizer-") as folder, _unadvised():
         before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
         before.write_bytes(model)
         quantize_static(
@@ -117,6 +117,18 @@ def quantized(model: bytes, blobs: Iterable[NDArray[np.float32]]) -> bytes:
 def parameters_in(model: bytes) -> int:
     """How many numbers an ONNX file holds as weights."""
     return sum(int(np.prod(tensor.dims)) for tensor in onnx.load_model_from_string(model).graph.initializer)
+
+
+@contextlib.contextmanager
+def _unadvised() -> Iterator[None]:
+    """Without the tracer's warnings of sizes that are dynamic by what `head.dynamic` does, and the quantizer's advice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
 
 
 def _with_metadata(graph: Any, metadata: Mapping[str, str]) -> Any:

@@ -21,7 +21,7 @@ from anonymizer.training.arrays import Array, Image, mask, overlap
 from anonymizer.training.recipe import Recipe
 
 MOST_SIDE_PX = 1280  # larger pictures are shrunk: no canvas shows more of them
-ROOM_BYTES = 3 << 30
+ROOM_BYTES = 3 << 30  # of all processes together
 _SEEN_FROM = 0.1  # the score from which an unmarked thing may be one
 _SEEN_SIDE_PX = 960
 _BESIDE = 0.25  # the share of the smaller box up to which two boxes are two things
@@ -42,6 +42,10 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self._pictures)
+
+    def share_room(self, processes: int) -> None:
+        """Keep no more than a share of what there is room for: each process will have pictures of its own."""
+        self._room = ROOM_BYTES // processes
 
     def at(self, index: int) -> tuple[Image, Array, Array]:
         """The picture (not to be written to), rows class left top right bottom in its pixels, and rows of hard places.

@@ -30,11 +30,12 @@ def draw_boards(folder: Path, count: int = 15) -> Path:
     return folder
 
 
-def start_training(here: Path, *arguments: str) -> subprocess.Popen[str]:
-    """`anonymizer train ...` in a folder, begun; its words come on stderr and stdout together."""
+def start_training(here: Path, *arguments: str, alone: bool = False) -> subprocess.Popen[str]:
+    """`anonymizer train ...` in a folder, begun, `alone` in a process group of its own; its words come on stderr and stdout together."""
     command = [sys.executable, "-m", "anonymizer", "train", *arguments]
     environment = {"PYTHONPATH": str(REPO), "PATH": "/usr/bin:/bin", "HOME": str(here), "OMP_NUM_THREADS": "1", "YOLO_CONFIG_DIR": str(here)}
-    return subprocess.Popen(command, cwd=here, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(command, cwd=here, env=environment, text=True, start_new_session=alone, **pipes)
 
 
 def run_training(here: Path, *arguments: str) -> tuple[str, int]:

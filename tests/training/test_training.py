@@ -76,6 +76,20 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(trained: Path) -
 
 @pytest.mark.slow
 @needs_extra
+def test_ctrl_c_stops_it_without_a_model_and_without_a_traceback(trained: Path) -> None:
+    with start_training(trained, *BOARDS, *QUICK, "-o", "stopped", alone=True) as process:
+        while not (trained / "stopped/log.jsonl").exists() and process.poll() is None:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: everybody gets it
+        said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "anonymizer: error: interrupted" in said
+    assert "Traceback" not in said
+    assert not (trained / "stopped/model.onnx").exists()
+
+
+@pytest.mark.slow
+@needs_extra
 def test_a_finished_training_only_measures_again(trained: Path) -> None:
     before = (trained / "run/log.jsonl").read_text()
     said, code = run_training(trained, *BOARDS, *QUICK, "-o", "run", "--int8", "--int8-tolerance", "0")
