@@ -5,7 +5,30 @@ How the shipped weights were made is `recipes/face_plate.yaml`. The makers' own 
 checkpoint as ONNX), `evaluate` and `card` (figures and card of the shipped weights).
 """
 
-from anonymizer.training.fine_tuning import Trained, TrainingWishes, train
-from anonymizer.training.recipe import Recipe, Stage, load_recipe, recipe_names
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anonymizer.training.fine_tuning import Trained, TrainingWishes, train
+    from anonymizer.training.recipe import Recipe, Stage, load_recipe, recipe_names
+
+# Loaded when they are first used: a module that is run by its name must not have been imported before.
+_WHERE = {
+    "Recipe": "recipe",
+    "Stage": "recipe",
+    "Trained": "fine_tuning",
+    "TrainingWishes": "fine_tuning",
+    "load_recipe": "recipe",
+    "recipe_names": "recipe",
+    "train": "fine_tuning",
+}
 
 __all__ = ["Recipe", "Stage", "Trained", "TrainingWishes", "load_recipe", "recipe_names", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"anonymizer.training.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'anonymizer.training' has no attribute {name!r}")

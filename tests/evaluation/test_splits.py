@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from anonymizer.evaluation import SPLITS
+from anonymizer.evaluation import SPLITS, hold_out
 from anonymizer.evaluation.splits import split
 from tests.evaluation.marked import seen_by_hand
 
@@ -36,3 +36,14 @@ def test_split_depends_on_names_alone() -> None:
     names = [[one.picture.path.name for one in half] for half in split(SEEN, "half")]
     again = [sorted(one.picture.path.name for one in half) for half in split(SEEN[::-1], "half")]
     assert [sorted(half) for half in names] == again
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.5])
+def test_so_much_of_every_source_and_kind_is_held_out(share: float) -> None:
+    pictures = [one.picture for one in SEEN]
+    learned, held = hold_out(pictures, share)
+    assert {one.path for one in learned} | {one.path for one in held} == {one.path for one in pictures}
+    assert len(learned) + len(held) == len(pictures)
+    for source, count in (("gate", 6), ("yard", 4), ("bus", 2), ("empty", 8)):
+        assert sum(one.source == source for one in held) == int(count * share + 0.5)
+    assert hold_out(pictures[::-1], share)[1] == held[::-1]
