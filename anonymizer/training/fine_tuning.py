@@ -161,7 +161,7 @@ def _trained(job: _Job, pictures: Pictures, device: Any, saved: checkpoint.State
     composer = Composer(pictures, recipe.side, recipe.augmentation)
     model = build(base, job.wishes.labels)
     if is_folded(base) and saved is None:
-        tell("looking at some pictures to unfold the base's normalization")
+        tell("unfolding the base's normalization on some of the pictures")
         batches = Batches(composer, min(recipe.batch, 8), recipe.stages[0].seed)
         settle(model, (as_input(batches.at(step), "cpu") for step in range(_SETTLING_BATCHES)))
     if saved is not None:
