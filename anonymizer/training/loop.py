@@ -34,6 +34,7 @@ from anonymizer.training.recipe import Recipe, Stage  # noqa: E402
 
 _SAVE_EVERY_STEPS, _SAVE_AFTER_S = 20, 20.0
 _LOG_EVERY_STEPS = 10
+_WARMUP_SHARE = 0.1
 _SETTLING = 300  # steps until the average looks back as far as it is told to
 _HOPELESS = 20  # steps in a row without a finite gradient
 
@@ -164,9 +165,10 @@ def _share_done(stage: Stage, step: int, spent_s: float) -> float:
 
 
 def _rate_at(stage: Stage, recipe: Recipe, step: int, share: float) -> float:
-    """The learning rate: up for some steps, then down a cosine to a hundredth."""
+    """The learning rate: up for some steps, or for a tenth of the time where steps are slow, then down a cosine to a hundredth."""
     warmup = recipe.warmup_steps if stage.steps is None else min(recipe.warmup_steps, stage.steps // 5)
-    return stage.rate * min(1.0, (step + 1) / max(warmup, 1)) * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
+    up = min(1.0, max((step + 1) / max(warmup, 1), share / _WARMUP_SHARE))
+    return stage.rate * up * (0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2)
 
 
 def _optimizer_of(model: nn.Module, rate: float, decay: float) -> torch.optim.AdamW:

@@ -80,6 +80,7 @@ def test_time_ends_a_training_and_the_rate_follows_it(tmp_path: Path) -> None:
     rates = [_rate_at(stage, TWO, 100, share) for share in (0, 0.5, 1)]
     assert rates == pytest.approx([1e-3, 1e-3 * (0.01 + 0.99 / 2), 1e-5])
     assert _rate_at(stage, TWO, 0, 0) == pytest.approx(1e-3 / 60)
+    assert _rate_at(stage, TWO, 0, 0.1) > 0.9e-3  # one slow step, and a tenth of the time is over
     assert _rate_at(Stage(steps=10, rate=1.0), TWO, 1, 0) == pytest.approx(1.0)  # few steps leave no room to warm up
     quick = TWO.model_copy(update={"stages": (Stage(minutes=0.002, rate=1e-3),)})
     assert math.isfinite(weights_of(loop_in(tmp_path / "quick", quick).run(None)).sum())
