@@ -72,7 +72,9 @@ class Pictures:
         for box in (*ignored, *doubtful):
             mask(image, box, labels[:, 1:])
         image.setflags(write=False)
-        return image, labels, _hard_places(picture.path) * np.float32(size_wh[0] / was_wh[0])
+        hard = _hard_places(picture.path)
+        hard[:, 1:] *= size_wh[0] / was_wh[0]
+        return image, labels, hard
 
 
 def doubtful_boxes(pictures: Sequence[LabelledPicture], detector: Detector, labels: Sequence[str], tell: Tell) -> dict[Path, list[Box]]:
