@@ -59,7 +59,7 @@ def card_of(
         label, side, scale = key.split()
         if scale == "1x" and part["precision"]:
             maps[label][side] = _from_the_floor([[point["score"], point["precision"]] for point in part["precision"]])
-    if blind := [label for label in labels if not any(share for points in maps[label].values() for _, share in points)]:
+    if blind := [label for label in labels if not maps[label] or not any(figures[f"{label} {side} 1x"]["found_at_all"] for side in maps[label])]:
         raise ModelError(f"the network finds no {blind[0]} in the pictures held out", hint="train longer, with more pictures, or at another --rate")
     return {
         "task": "detect",

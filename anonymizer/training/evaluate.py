@@ -96,6 +96,9 @@ def report(seen: Sequence[Seen], label: str) -> Json:
     out["at_threshold"] = {f"{threshold:g}": _at(scores, threshold) for threshold in FIXED_THRESHOLDS}
     fully = [one for one in seen if one.picture.source not in PARTLY_LABELLED]
     out["precision"] = precision_map(fully, label)
+    if not any(point["precision"] for point in out["precision"]):
+        # No object stands in a picture that is marked completely: then what is found beside the marks counts as wrong.
+        out["precision"] = precision_map([replace(one, picture=replace(one.picture, misses_only=False)) for one in seen], label)
     return out
 
 

@@ -61,9 +61,15 @@ def test_without_object_free_pictures_half_of_the_boxes_have_to_be_right(tmp_pat
     assert 0.1 < made["normal_score"]["board"] <= 0.5
 
 
+def test_pictures_marked_in_part_still_tell_what_a_score_is_worth() -> None:
+    seen = [seen_by_hand(f"gate_{at}.jpg", truth=[BOX], found=[(BOX, 0.8)], label="board", misses_only=True) for at in range(4)]
+    seen += [seen_by_hand(f"neg_{at}.jpg", found=[(BOX, 0.1)], label="board") for at in range(4)]
+    made = card({"board 960 1x": report(seen, "board")})
+    assert made["score_to_precision"]["board"]["960"] == [[0.02, 0.0], [0.1, 0.0], [0.8, 1.0]]
+    assert made["normal_score"]["board"] == pytest.approx(0.1, abs=0.001)
+
+
 def test_a_network_that_finds_nothing_gets_no_card() -> None:
-    with pytest.raises(ModelError, match="finds no board"):
-        card(figures_of((0.1,), right_score=0.01) | {})
     with pytest.raises(ModelError, match="finds no board"):
         card({"board 640 1x": report([seen_by_hand(truth=[BOX], label="board")], "board")})
 
