@@ -18,8 +18,8 @@ BOX = (10.0, 10.0, 30.0, 40.0)
 WEIGHTS = b"a network"
 
 
-def figures_of(false_scores: tuple[float, ...], right_score: float = 0.8) -> dict[str, Any]:
-    seen = [seen_by_hand(f"gate_{at}.jpg", truth=[BOX], found=[(BOX, right_score)], label="board") for at in range(4)]
+def figures_of(false_scores: tuple[float, ...]) -> dict[str, Any]:
+    seen = [seen_by_hand(f"gate_{at}.jpg", truth=[BOX], found=[(BOX, 0.8)], label="board") for at in range(4)]
     seen += [seen_by_hand(f"neg_{at}.jpg", found=[(BOX, score)], label="board") for at, score in enumerate(false_scores)]
     return {f"board {side} 1x": report(seen, "board") for side in (640, 960)}
 
