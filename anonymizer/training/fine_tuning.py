@@ -194,7 +194,7 @@ def _detector_of(model: bytes, wishes: TrainingWishes) -> Detector:
     """The network as a run would have it; ModelError if the canary shows that a run would refuse it."""
     detector = YoloDetector(OnnxNetwork(model, MODEL, threads=wishes.threads), {label: [at] for at, label in enumerate(wishes.labels)})
     if any(label in canary()[1] for label in wishes.labels):
-        hint = "a run would refuse it, so it was not written; train with a lower --rate, or with more varied pictures"
+        hint = "a run would refuse it, so it was not written; train longer, with a lower --rate, or with more varied pictures"
         require_canary(detector, TIMEOUT_S, min_iou=FOREIGN_MIN_IOU, hint=hint)
     return detector
 
