@@ -74,7 +74,7 @@ def aims(figures: Figures) -> list[tuple[str, str, str]]:
                     (f"`{preset}`, area covered, {_PLURALS[label]}", "<= 1.7 x the truth", f"{area['value']:.2f} ({_verdict(area['value'] <= _MOST_AREA)})")
                 )
     ours, theirs = figures.ms("balanced", None), figures.ms(*_FASTANPR)
-    if ours and theirs:
+    if ours and theirs and "balanced" in figures.entrants:
         found.append(
             (
                 "`balanced`, time of both kinds together",
