@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+import anonymizer
 from anonymizer.config import PRESETS, load_config
 from anonymizer.detection import Detector, load_detectors, weights_sha256
 from anonymizer.equipment import Equipment
@@ -114,7 +117,15 @@ def preset(name: str) -> Entrant:
     equipment = Equipment.of(load_config({"preset": name, "threads": 1}).config)
     config_hash, weights = equipment.hashes
     about = f"preset {name}: {PRESETS[name].about}"
-    return Entrant(name, about, tuple(equipment.config.detect), {"config": config_hash, "weights": weights["plate"]}, (None,), equipment=equipment)
+    fingerprint = {"config": config_hash, "weights": weights["plate"], "code": code_digest()}
+    return Entrant(name, about, tuple(equipment.config.detect), fingerprint, (None,), equipment=equipment)
+
+
+def code_digest() -> str:
+    """A hash of the code between a picture and its covers: margins and fusion stand in no configuration."""
+    package = Path(anonymizer.__file__).parent
+    sources = [package / "equipment.py", *sorted(path for step in ("detection", "tracking") for path in (package / step).glob("*.py"))]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 
 def our_network() -> Entrant:
