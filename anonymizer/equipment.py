@@ -6,11 +6,11 @@ configuration themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -20,14 +20,9 @@ from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
-from anonymizer.tracking import LabelPolicy, Tracker, TrackingPolicy
+from anonymizer.tracking import DEFAULT_LABELS, LabelPolicy, Tracker, TrackingPolicy
 from anonymizer.types import Observation, Picture
 from anonymizer.zones import ZoneCover, is_within
-
-Shape = Literal["ellipse", "box"]
-SHAPES: Mapping[str, Shape] = {"face": "ellipse", "head": "ellipse"}  # everything else is covered by a box
-# Of the picture that was looked at, beside the margin in shares: a box is a guess of whole pixels at best.
-PAD_PX = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +51,11 @@ class Equipment:
         preset = config.look
         known = {label for detector in detectors for label in detector.labels}
         policies = {
-            label: LabelPolicy(
+            label: replace(
+                DEFAULT_LABELS.get(label, LabelPolicy()),
                 strong_score=thresholds[label].strong if label in thresholds else LabelPolicy().strong_score,
                 weak_score=thresholds[label].weak if label in thresholds else LabelPolicy().weak_score,
-                shape=SHAPES.get(label, "box"),
                 pad_share=config.padding_of(label),
-                pad_px=PAD_PX,
             )
             for label in sorted(known)
         }

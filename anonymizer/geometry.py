@@ -49,6 +49,17 @@ class Geometry:
         width = max(1, round(self.coded_wh[0] * self.sample_aspect_ratio))
         return (self.coded_wh[1], width) if _UPRIGHT[self.orientation][0] else (width, self.coded_wh[1])
 
+    @property
+    def up_xy(self) -> tuple[int, int]:
+        """The direction in the coded frame that a viewer sees as up: (0, -1) where nothing is turned.
+
+        >>> Geometry((9, 5)).up_xy, Geometry((9, 5), orientation=6).up_xy
+        ((0, -1), (-1, 0))
+        """
+        transpose, _, flip = _UPRIGHT[self.orientation]
+        up = 1 if flip else -1
+        return (up, 0) if transpose else (0, up)
+
     def to_displayed(self, xyxy: NDArray[np.float32], within_wh: tuple[int, int] | None = None) -> NDArray[np.float32]:
         """Coded boxes [N, 4] as boxes of the displayed picture scaled to `within_wh` (default: full size)."""
         transpose, mirror, flip = _UPRIGHT[self.orientation]

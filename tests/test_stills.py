@@ -27,10 +27,14 @@ SPOT = (24, 16, 44, 40)  # left, top, right, bottom of the red spot
 
 
 def spotted(spot: tuple[int, int, int, int] | None = SPOT, size_wh: tuple[int, int] = SIZE_WH) -> NDArray[np.uint8]:
-    """A grey picture with one red spot: what the detector of these tests looks for."""
+    """A grey picture with one round red spot: what the detector of these tests looks for."""
     picture = np.full((size_wh[1], size_wh[0], 3), GREY, np.uint8)
     if spot is not None:
-        picture[spot[1] : spot[3], spot[0] : spot[2]] = RED
+        # Round, as faces are: what an ellipse is to cover must not have corners.
+        left, top, right, bottom = spot
+        rows, columns = np.mgrid[top:bottom, left:right] + 0.5
+        across, down = (2 * columns - left - right) / (right - left), (2 * rows - top - bottom) / (bottom - top)
+        picture[top:bottom, left:right][across**2 + down**2 <= 1] = RED
     return picture
 
 

@@ -13,7 +13,8 @@ from anonymizer.detection.nms import areas, intersections, suppressed
 from anonymizer.types import Detections
 
 BORDER_PX = 4  # A box that ends this close to a tile's inner edge may have been cut by it.
-_HALF = 0.5  # A coarse picture that is hardly smaller shows nothing new.
+_HALF = 0.5  # A coarse picture that is hardly smaller shows nothing new,
+_LEAST_COARSE = 80  # nor does one in which a face is a few pixels.
 # Shares of the picture's longer side, chosen on moving clips: large false faces go, faces that fill the picture come.
 COARSE_FROM = 0.1
 FINE_UP_TO = 0.3
@@ -59,8 +60,12 @@ def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap:
 
 
 def coarse_view(picture_wh: tuple[int, int], coarse_side: int | None) -> tuple[View, ...]:
-    """The whole picture at its coarse size, if one is asked for: that side at most, and half of the picture's own."""
-    if coarse_side is None:
+    """The whole picture at its coarse size, if one is asked for: that side at most, and half of the picture's own.
+
+    >>> coarse_view((640, 360), 480)[0].scale, coarse_view((100, 80), 480)
+    (0.5, ())
+    """
+    if coarse_side is None or max(picture_wh) * _HALF < _LEAST_COARSE:
         return ()
     return (View((0, 0, *picture_wh), min(coarse_side / max(picture_wh), _HALF)),)
 

@@ -16,7 +16,7 @@ from anonymizer.geometry import Geometry
 from anonymizer.redaction.color import NEUTRAL_RGB
 from anonymizer.redaction.fill import Surroundings, diffuse
 
-FEATHER = 0.06  # Share of the region's shorter side; chosen by eye.
+FEATHER = 0.05  # Share of the region's shorter side; chosen by eye.
 _BLOCK_NODES = 4  # Pixelate: 4 to 8 blocks across the shorter side of a region.
 _INVERSE_ORIENTATION = {6: 8, 8: 6}  # All other Exif orientations undo themselves.
 

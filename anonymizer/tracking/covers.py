@@ -6,24 +6,31 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from anonymizer.geometry import Geometry
 from anonymizer.tracking.motion import Floats
 from anonymizer.tracking.policy import LabelPolicy
 
 # Of a frame's longer side: small things are measured and labelled tightly, of large faces half of the sources mean the
 # whole head. The share of the margin rises from one to the other.
-_SMALL, _LARGE = 0.05, 0.12
-_SHARE_OF_SMALL = 0.2
+_SMALL, _LARGE = 0.05, 0.15
+_SHARE_OF_SMALL = 0.25
 _NEAR_EDGE = 0.15  # of its side: a box this near the frame's edge may be cut by it, one that touches it surely is
 _BEYOND_EDGE = 0.3  # of its side; the ellipse is then as high at the frame's edge as the face in it
 
 
-def padded(boxes: Floats, policies: Sequence[LabelPolicy], px: float, frame_wh: tuple[int, int]) -> Floats:
-    """Boxes cx, cy, w, h [N, 4] with their margins; `px` is how many coded pixels a policy's pixel has."""
-    share, pixels = np.array([(policy.pad_share, policy.pad_px * px) for policy in policies]).reshape(-1, 2).T
-    size = boxes[:, 2:].max(axis=1, initial=0.0) / max(frame_wh)
+def padded(boxes: Floats, policies: Sequence[LabelPolicy], px: float, geometry: Geometry) -> Floats:
+    """Boxes cx, cy, w, h [N, 4] of the coded frame with their margins; `px` is how many of its pixels a policy's pixel has."""
+    columns = [(policy.pad_share, policy.pad_above, policy.pad_below, policy.pad_px * px) for policy in policies]
+    share, above, below, pixels = np.array(columns).reshape(-1, 4).T
+    size = boxes[:, 2:].max(axis=1, initial=0.0) / max(geometry.coded_wh)
     share = share * np.interp(size, (_SMALL, _LARGE), (_SHARE_OF_SMALL, 1.0))
+    up_x, up_y = geometry.up_xy
+    upright, across = (2, 3) if up_x else (3, 2)
     out = boxes.copy()
-    out[:, 2:] = boxes[:, 2:] * (1 + 2 * share)[:, None] + 2 * pixels[:, None]
+    out[:, across] *= 1 + 2 * share
+    out[:, upright] *= 1 + share * (above + below)
+    out[:, upright - 2] += (up_x + up_y) * boxes[:, upright] * share * (above - below) / 2
+    out[:, 2:] += 2 * pixels[:, None]
     return out
 
 

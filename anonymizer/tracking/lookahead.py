@@ -11,11 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
+from anonymizer.geometry import Geometry
 from anonymizer.tracking import covers
 from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.motion import Floats
-from anonymizer.tracking.policy import TrackingPolicy
+from anonymizer.tracking.policy import LabelPolicy, TrackingPolicy
 from anonymizer.tracking.tracks import AGE, SCORE, Track
 from anonymizer.types import Decision, Detections, Origin, Region
 
@@ -44,10 +46,11 @@ class PendingFrame:
 class Lookahead:
     """Turns tracks into the regions of one frame."""
 
-    def __init__(self, policy: TrackingPolicy, frame_wh: tuple[int, int]) -> None:
+    def __init__(self, policy: TrackingPolicy, geometry: Geometry) -> None:
         self._policy = policy
-        self._frame_wh = frame_wh
-        self._px = max(1.0, max(frame_wh) / policy.look_long_side) if policy.look_long_side else 1.0
+        self._geometry = geometry
+        self._frame_wh = geometry.coded_wh
+        self._px = max(1.0, max(self._frame_wh) / policy.look_long_side) if policy.look_long_side else 1.0
 
     def hold_s(self, track: Track) -> float:
         """How long after its last sighting the track still covers."""
@@ -83,9 +86,8 @@ class Lookahead:
         smooth, own = self._placed(frame, tracks, timeline)
         policies = [self._policy.of(track.label) for track in tracks]
         ellipse = np.array([policy.shape == "ellipse" for policy in policies])
-        smooth = covers.beyond_edges(covers.padded(smooth, policies, self._px, self._frame_wh), ellipse, self._frame_wh)
         seen = own[:, SCORE] > 0
-        exact = covers.beyond_edges(covers.padded(own[:, :4], policies, self._px, self._frame_wh), ellipse, self._frame_wh)
+        smooth, exact = self._hiding(smooth, policies, ellipse), self._hiding(own[:, :4], policies, ellipse)
         smooth[seen] = covers.grown_to_hold(smooth[seen], exact[seen], ellipse[seen])
         boxes = covers.corners(smooth)
         width, height = self._frame_wh
@@ -140,6 +142,10 @@ class Lookahead:
         age = np.where(outside, np.abs(beyond), own[:, AGE])
         return np.concatenate([centre, size * (1 + GROWTH_PER_S * age)[:, None]], axis=1), own
 
+    def _hiding(self, boxes: Floats, policies: Sequence[LabelPolicy], ellipse: NDArray[np.bool_]) -> Floats:
+        """Covers cx, cy, w, h [N, 4] of what is known to lie in these boxes."""
+        return covers.beyond_edges(covers.padded(boxes, policies, self._px, self._geometry), ellipse, self._frame_wh)
+
     def _missing(self, strong: Detections, regions: Sequence[Region]) -> list[Region]:
         """Strong detections that no region holds: whatever the tracker thinks, they are covered."""
         if not len(strong):
@@ -150,7 +156,7 @@ class Lookahead:
         left = strong.where(~(inside & same).any(axis=1)) if len(regions) else strong
         policies = [self._policy.of(str(label)) for label in left.label]
         ellipse = np.array([policy.shape == "ellipse" for policy in policies], bool)
-        boxes = covers.corners(covers.beyond_edges(covers.padded(covers.centred(left.xyxy), policies, self._px, self._frame_wh), ellipse, self._frame_wh))
+        boxes = covers.corners(self._hiding(covers.centred(left.xyxy), policies, ellipse))
         return [
             Region(str(label), policy.shape, tuple(float(v) for v in box), None, "detected", float(score))  # type: ignore[arg-type]
             for label, policy, box, score in zip(left.label, policies, boxes, left.score, strict=True)

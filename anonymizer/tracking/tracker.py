@@ -39,7 +39,7 @@ class Tracker:
         self._policy = policy
         self._geometry = geometry
         self._nominal_step_s = float(np.clip(1 / float(frame_rate), MIN_STEP_S, MAX_STEP_S)) if frame_rate else MIN_STEP_S
-        self._lookahead = Lookahead(policy, geometry.coded_wh)
+        self._lookahead = Lookahead(policy, geometry)
         self._shots = Shots()
         self._timeline = Timeline()
         self._motion = Motion(geometry.coded_wh)

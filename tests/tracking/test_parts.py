@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anonymizer.geometry import Geometry
 from anonymizer.tracking import LabelPolicy, TrackingPolicy
 from anonymizer.tracking.association import likeliness, pairs
 from anonymizer.tracking.camera import Timeline
@@ -142,15 +143,24 @@ def test_ellipse_continued_beyond_the_edge_holds_the_one_before(cx: float, cy: f
 
 def test_margins_are_a_share_and_pixels_on_every_side() -> None:
     policies = [LabelPolicy(pad_share=0.1, pad_px=2), LabelPolicy(pad_share=0, pad_px=0)]
-    boxes = centred(np.array([[100, 100, 120, 140], [0, 0, 10, 10]]))
-    np.testing.assert_allclose(corners(padded(boxes, policies, 1.5, (320, 180))), [[95, 93, 125, 147], [0, 0, 10, 10]])
+    boxes = centred(np.array([[100, 100, 140, 160], [0, 0, 10, 10]]))
+    np.testing.assert_allclose(corners(padded(boxes, policies, 1.5, Geometry((320, 180)))), [[93, 91, 147, 169], [0, 0, 10, 10]])
 
 
 def test_small_things_get_a_smaller_share_but_never_none() -> None:
-    boxes = centred(np.array([[0, 0, side, side] for side in (10, 40, 80, 160, 400)]))
-    margins = padded(boxes, [LabelPolicy(pad_share=0.1, pad_px=0)] * 5, 1.0, (1280, 720))[:, 2] / boxes[:, 2] - 1
-    np.testing.assert_allclose(margins[[0, 1, 3, 4]], [0.04, 0.04, 0.2, 0.2])
-    assert 0.04 < margins[2] < 0.2
+    boxes = centred(np.array([[0, 0, side, side] for side in (10, 40, 120, 200, 400)]))
+    margins = padded(boxes, [LabelPolicy(pad_share=0.1, pad_px=0)] * 5, 1.0, Geometry((1280, 720)))[:, 2] / boxes[:, 2] - 1
+    np.testing.assert_allclose(margins[[0, 1, 3, 4]], [0.05, 0.05, 0.2, 0.2])
+    assert 0.05 < margins[2] < 0.2
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_margins_above_and_below_follow_the_viewer(orientation: int) -> None:
+    geometry = Geometry((720, 1280), orientation)
+    policy = LabelPolicy(pad_share=0.1, pad_px=0, pad_above=2.0, pad_below=0.5)
+    seen = np.array([[200, 300, 400, 600]], np.float32)
+    covered = corners(padded(centred(geometry.to_coded(seen)), [policy], 1.0, geometry))
+    np.testing.assert_allclose(geometry.to_displayed(covered.astype(np.float32)), [[180, 240, 420, 615]], atol=1e-3)
 
 
 WRONG = [
