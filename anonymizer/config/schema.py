@@ -159,7 +159,8 @@ class Config(_Section):
     )
     padding: dict[str, Share] = Field(
         default_factory=lambda: {"face": 0.16, "plate": 0.02},
-        description="How far a cover reaches beyond a large box, by label, as a share of its size: so far at the sides, of faces 1.8 times above and 0.3 times below; small boxes get a quarter of it.",
+        description="How far a cover reaches beyond a large box, by label, as a share of its size: so far at the sides, "
+        "of faces 1.8 times above and 0.3 times below; small boxes get a quarter of it.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")
     tracking: TrackingChoice = Field(default_factory=TrackingChoice, description="How what is found in one frame covers its neighbours in time.")
