@@ -10,11 +10,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 OUT := samples/out
+DATA ?= ../shared/data/dev
 
-.PHONY: help demo test check static format lint types imports docs bench clean
+.PHONY: help demo test check static format lint types imports docs bench scoreboard clean
 
 help:  ## print this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or newer was found: install one, or say make PYTHON=/path/to/python3.11" >&2; exit 1; }
@@ -63,6 +64,10 @@ docs: $(VENV)/installed-dev  ## run what README.md and docs/ say
 
 bench: $(OUT)/street.mp4  ## time the sample against a plain transcode with the same settings
 	$(BIN)/python samples/bench.py $(OUT)/street.mp4
+
+# Once, for the export of two peers, TORCH_PYTHON has to name a Python with torch and Ultralytics.
+scoreboard: $(VENV)/installed-dev  ## measure the presets and their peers on DATA, and write docs/quality.md
+	$(BIN)/python -m scoreboard $(DATA) $(if $(TORCH_PYTHON),--torch-python $(TORCH_PYTHON)) $(OPTIONS)
 
 clean:  ## remove the environment and the samples' output
 	rm -rf $(VENV) $(OUT)

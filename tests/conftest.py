@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -117,7 +119,11 @@ def make_clip(tmp_path: Path) -> ClipMaker:
 
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder as a reader of the documents has it: street.mp4, the first 10 frames of the demo clip, and photos/one.png."""
+    """A folder as a reader of the documents has it: street.mp4, the first 10 frames of the demo clip, and photos/one.png.
+
+    Both have what they show marked: street.json, and marked/ with one picture of the scene and one of the empty street. In
+    camera/ are more of them, smaller.
+    """
     from build_sample import Scene, write_sample
 
     folder = tmp_path_factory.mktemp("demo")
@@ -125,4 +131,32 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "photos").mkdir()
     picture = cv2.resize(Scene().picture(149), (640, 360), interpolation=cv2.INTER_AREA)
     cv2.imwrite(str(folder / "photos/one.png"), picture)
+    mark_demo(folder, Scene())
+    mark_pictures(folder / "camera", Scene(), range(10, 150, 14), empty=4, most_side=640)
     return folder
+
+
+def mark_demo(folder: Path, scene: Any) -> None:
+    """The truth of the demo clip beside it, and two marked pictures as YOLO wants them."""
+    frames = [[{"id": label + str(at), "label": label, "xyxy": xyxy} for at, (label, xyxy) in enumerate(scene.truth(index))] for index in range(10)]
+    (folder / "street.json").write_text(json.dumps({"frames": frames}))
+    mark_pictures(folder / "marked", scene, [149], empty=1)
+
+
+def mark_pictures(folder: Path, scene: Any, indices: Sequence[int], *, empty: int, most_side: int | None = None) -> None:
+    """Pictures of the scene, and so many of the empty street at growing brightness, marked as YOLO wants them."""
+    for name in ("images", "labels"):
+        (folder / name).mkdir(parents=True)
+    height, width = scene.picture(indices[0]).shape[:2]
+    scale = min(1.0, (most_side or width) / width)
+    pictures = {f"street_{index}": scene.picture(index) for index in indices}
+    pictures |= {f"empty_{at + 1}": cv2.convertScaleAbs(scene.background, alpha=1 + at / 10) for at in range(empty)}
+    for name, picture in pictures.items():
+        small = cv2.resize(picture, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_AREA)
+        cv2.imwrite(str(folder / f"images/{name}.png"), small)
+    for index in indices:
+        lines = []
+        for label, (left, top, right, bottom) in scene.truth(index):
+            middle, size = ((left + right) / 2 / width, (top + bottom) / 2 / height), ((right - left) / width, (bottom - top) / height)
+            lines.append(f"{int(label == 'plate')} {middle[0]} {middle[1]} {size[0]} {size[1]}")
+        (folder / f"labels/street_{index}.txt").write_text("\n".join(lines))

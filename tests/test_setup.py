@@ -15,7 +15,7 @@ from anonymizer import errors
 from tests.conftest import REPO
 
 SOURCES = sorted((REPO / "anonymizer").rglob("*.py"))
-PYTHON = SOURCES + sorted((REPO / "tests").rglob("*.py")) + sorted((REPO / "samples").glob("*.py"))
+PYTHON = SOURCES + sorted((REPO / "tests").rglob("*.py")) + sorted((REPO / "samples").glob("*.py")) + sorted((REPO / "scoreboard").glob("*.py"))
 TEXTS = [*PYTHON, *sorted(REPO.glob("docs/*.md")), *sorted(REPO.glob("configs/*.yaml")), *sorted(REPO.glob("*.md")), REPO / "Makefile", REPO / ".ci/run"]
 PROJECT = tomllib.loads((REPO / "pyproject.toml").read_text())
 
@@ -92,4 +92,4 @@ def test_every_dependency_has_its_reason() -> None:
 def test_every_test_folder_mirrors_a_package() -> None:
     folders = {path.name for path in (REPO / "tests").iterdir() if path.is_dir() and any(path.glob("*.py"))}
     packages = {path.parent.name for path in SOURCES if path.name == "__init__.py"}
-    assert folders <= packages | {"promises", "transcripts", "vectors"}
+    assert folders <= packages | {"promises", "transcripts", "vectors", "scoreboard"}

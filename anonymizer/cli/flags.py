@@ -73,13 +73,14 @@ def config_from(parameters: Mapping[str, Any]) -> LoadedConfig:
         if name == "keep":
             given = ",".join(given)
         elif name in ("weights", "encoder_option"):
-            given = _pairs(given, flag)
+            given = pairs(given, flag)
         values[key] = given
     said_as = dict(_KEYS.values())
     return load_config(values, profile=parameters.get("profile") or "default", file=parameters.get("config"), said_as=said_as)
 
 
-def _pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
+def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:
+    """What was said as NAME=VALUE; ConfigError for anything else, and for a name that stands twice."""
     found: dict[str, str] = {}
     for text in texts:
         key, equals, value = text.partition("=")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from anonymizer.detection.canary import FOREIGN_MIN_IOU, canary, require_canary
 from anonymizer.detection.detector import Detector
-from anonymizer.detection.model_store import ModelCard, shipped_models, verify
+from anonymizer.detection.model_store import ModelCard, card_beside, shipped_models, verify
 from anonymizer.detection.onnx_network import OnnxNetwork
 from anonymizer.detection.session import TIMEOUT_S
 from anonymizer.detection.thresholds import Thresholds, thresholds_for
@@ -38,11 +38,15 @@ def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads
 
 
 def label_thresholds(labels: Sequence[str], weights: Mapping[str, str], strictness: float, long_side: int = 960) -> dict[str, Thresholds]:
-    """The scores that count for each label with these weights, in pictures of that size; nothing is loaded."""
+    """The scores that count for each label with these weights, in pictures of that size; no network is loaded.
+
+    Own weights have the card's that lies beside them, if there is one; ModelError for the card of other weights.
+    """
     cards = {card.name: card for card in shipped_models()} if labels else {}
     thresholds: dict[str, Thresholds] = {}
     for source, wanted in _by_source(labels, weights, cards).items():
-        known = cards[source].calibration if source in cards else {}
+        card = cards.get(source) or _card_beside(Path(source).expanduser())
+        known = card.calibration if card is not None else {}
         thresholds |= {label: thresholds_for(known.get(label), strictness, long_side) for label in wanted}
     return thresholds
 
@@ -61,6 +65,13 @@ def untested_labels(labels: Sequence[str], weights: Mapping[str, str]) -> tuple[
     """The labels that the canary shows nothing of: whether their weights see anything was not tested."""
     cards = {card.name: card for card in shipped_models()} if labels else {}
     return tuple(label for source, wanted in _by_source(labels, weights, cards).items() if source not in cards for label in wanted if label not in canary()[1])
+
+
+def _card_beside(path: Path) -> ModelCard | None:
+    """The card of somebody's weights; of a file that is not there, loading will speak."""
+    if not path.with_suffix(".json").is_file() or not path.is_file():
+        return None
+    return card_beside(path, hashlib.sha256(_bytes_of(path)).hexdigest())
 
 
 def _by_source(labels: Sequence[str], weights: Mapping[str, str], cards: Mapping[str, ModelCard]) -> dict[str, list[str]]:

@@ -11,12 +11,14 @@ from typing import Any
 
 from anonymizer.detection.thresholds import Calibration
 from anonymizer.errors import ModelError
+from anonymizer.regular import read_regular
 
 WEIGHTS = Path(__file__).parent / "weights"
 # A card and its weights could be replaced together; what is written here cannot be without changing code.
 TRUSTED_SHA256 = {
     "face_plate": "7d25a9ba9964d74c141159c9ca32cfc2234d75f8b9da59d01cc3a7e0f46303f8",
 }
+_MOST_BYTES = 1 << 24  # of a card; ours has 12 KB
 _HINT = "reinstall the package: pip install --force-reinstall --no-deps video-anonymizer"
 
 
@@ -44,6 +46,21 @@ def shipped_models() -> tuple[ModelCard, ...]:
     return tuple(_card(WEIGHTS / f"{name}.json") for name in sorted(TRUSTED_SHA256))
 
 
+def card_beside(weights: Path, sha256: str) -> ModelCard | None:
+    """The card that `anonymizer train` wrote beside somebody's weights; None without one, ModelError if it speaks of other weights.
+
+    Thresholds of another network would miss what this one sees.
+    """
+    path = weights.with_suffix(".json")
+    if path == weights or not path.is_file() or not _is_card(path):
+        return None
+    hint = f"remove or rename {path.name} to use the weights without it, or train again"
+    card = _card(path, hint)
+    if card.sha256 != sha256:
+        raise ModelError(f"{path.name}: this card speaks of other weights than {weights.name}", hint=hint)
+    return card
+
+
 def verify(card: ModelCard) -> bytes:
     """The bytes of a shipped model; ModelError unless they are exactly those that the card and this code speak of.
 
@@ -59,7 +76,16 @@ def verify(card: ModelCard) -> bytes:
     return model
 
 
-def _card(path: Path) -> ModelCard:
+def _is_card(path: Path) -> bool:
+    """Whether a JSON file is meant as a card at all: other programs, too, write one beside weights."""
+    try:
+        read = json.loads(read_regular(path, _MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(read, dict) and "score_to_precision" in read
+
+
+def _card(path: Path, hint: str = _HINT) -> ModelCard:
     """One card; ModelError if it does not hold what every card holds."""
     try:
         read = json.loads(path.read_text("utf-8"))
@@ -67,6 +93,8 @@ def _card(path: Path) -> ModelCard:
             label: {int(side): tuple((float(score), float(share)) for score, share in points) for side, points in sides.items()}
             for label, sides in read["score_to_precision"].items()
         }
+        if not all(sides and all(sides.values()) and 0 < float(read["normal_score"][label]) < 1 for label, sides in maps.items()):
+            raise ValueError("scores that are none")
         return ModelCard(
             name=path.stem,
             file=path.with_suffix(".onnx"),
@@ -83,4 +111,4 @@ def _card(path: Path) -> ModelCard:
             calibration={label: Calibration(float(read["normal_score"][label]), sides) for label, sides in maps.items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{path.name}: the model card cannot be read ({type(error).__name__}: {error})", hint=_HINT) from error
+        raise ModelError(f"{path.name}: the model card cannot be read ({type(error).__name__}: {error})", hint=hint) from error

@@ -29,6 +29,7 @@ class OnnxNetwork:
         self.more_channels = _TASKS[task]
         self.fixed_batch = batch
         self.fixed_wh = (width, height) if width and height else None
+        self.metadata = self._session.metadata
         self.class_names = _names(self._session.metadata.get("names", ""), name)
 
     def run(self, blob: NDArray[np.float32]) -> NDArray[Any]:

@@ -37,31 +37,15 @@ class TorchNetwork:
 
     def __init__(self, path: Path, *, threads: int | None = None) -> None:
         self.name = path.name
-        if not path.is_file():
-            what = "is not a file" if path.exists() else "there is no such file"  # A pipe would hang whoever opens it.
-            raise ModelError(f"{path.name}: {what}", hint="say --weights LABEL=FILE with an existing .onnx or .pt file")
-        tasks = ready_ultralytics(path.name)
+        model = load_checkpoint(path)
         self._torch = importlib.import_module("torch")
         self._torch.set_num_threads(threads or available_cores())
-        try:
-            # Under a name of no meaning: a file called like one of Ultralytics' own would be looked for on the network.
-            with tempfile.TemporaryDirectory(prefix="anonymizer-") as folder:
-                (Path(folder) / "weights.pt").symlink_to(path.resolve())
-                checkpoint, _ = tasks.torch_safe_load(f"{folder}/weights.pt", safe_only=True)
-            model = checkpoint.get("ema") or checkpoint["model"]
-            model = model.float().eval()
-            task = getattr(model, "task", None) or tasks.guess_model_task(model)
-            names = model.names
-            self.class_names = tuple(str(names[index]) for index in range(len(names)))
-            self._model = model.fuse(verbose=False)
-        except Exception as error:  # a file from anywhere, read by two libraries
-            raise ModelError(
-                f"{path.name}: Ultralytics cannot load this checkpoint ({type(error).__name__})",
-                hint="export it where it was trained: yolo export model=FILE.pt format=onnx dynamic=True",
-            ) from error
+        names, task = model.names, model.task
+        self.class_names = tuple(str(names[index]) for index in range(len(names)))
         if task not in ("detect", "segment", "pose"):
             raise ModelError(f"{path.name}: a network of the task '{task}' does not give upright boxes", hint="use a network of the task 'detect'")
         self.more_channels = task != "detect"
+        self._model = model.fuse(verbose=False)
 
     def run(self, blob: NDArray[np.float32]) -> NDArray[Any]:
         """The network's first output."""
@@ -75,7 +59,31 @@ class TorchNetwork:
         return np.asarray(output.numpy())
 
 
-def ready_ultralytics(name: str) -> Any:
+def load_checkpoint(path: Path) -> Any:
+    """The model of a checkpoint, float32, not fused, with its `task` and `names`; ModelError if it holds none."""
+    if not path.is_file():
+        what = "is not a file" if path.exists() else "there is no such file"  # A pipe would hang whoever opens it.
+        raise ModelError(f"{path.name}: {what}", hint="say --weights LABEL=FILE with an existing .onnx or .pt file")
+    tasks = ready_ultralytics(path.name)
+    try:
+        # Under a name of no meaning: a file called like one of Ultralytics' own would be looked for on the network.
+        with tempfile.TemporaryDirectory(prefix="anonymizer-") as folder:
+            (Path(folder) / "weights.pt").symlink_to(path.resolve())
+            checkpoint, _ = tasks.torch_safe_load(f"{folder}/weights.pt", safe_only=True)
+        model = checkpoint.get("ema") or checkpoint["model"]
+        model = model.float().eval()
+        model.task = getattr(model, "task", None) or tasks.guess_model_task(model)
+        if not len(model.names):
+            raise ValueError("no classes")
+    except Exception as error:  # a file from anywhere, read by two libraries
+        raise ModelError(
+            f"{path.name}: Ultralytics cannot load this checkpoint ({type(error).__name__})",
+            hint="export it where it was trained: yolo export model=FILE.pt format=onnx dynamic=True",
+        ) from error
+    return model
+
+
+def ready_ultralytics(name: str, *, needs: str = ".pt weights need") -> Any:
     """Ultralytics' module that loads checkpoints, importable without torchvision; ConfigError without the extra."""
     os.environ.setdefault("YOLO_OFFLINE", "true")  # No look at the network when it is imported,
     os.environ.setdefault("YOLO_AUTOINSTALL", "false")  # no pip when a file asks for another package,
@@ -84,7 +92,8 @@ def ready_ultralytics(name: str) -> Any:
         importlib.metadata.version("ultralytics-opencv-headless")
         importlib.import_module("torch")
     except ImportError as error:  # PackageNotFoundError is one
-        raise ConfigError(f"{name}: .pt weights need the ultralytics extra", hint=f"{_EXTRA}, or export the weights to .onnx") from error
+        hint = f"{_EXTRA}, or export the weights to .onnx" if name.endswith(".pt") else _EXTRA
+        raise ConfigError(f"{name}: {needs} the ultralytics extra", hint=hint) from error
     if not _torchvision_works():
         _stand_in_for_torchvision()
     try:

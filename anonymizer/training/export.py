@@ -1,4 +1,4 @@
-"""Export a 1- or 2-class YOLOv8 checkpoint to ONNX with dynamic batch, height and width.
+"""A trained network as ONNX with dynamic batch, height and width.
 
 The graph ends at the decoded head (no NMS): input ``images`` [N,3,H,W] float32 RGB 0..1,
 output ``output0`` [N,4+classes,anchors], rows cx cy w h in input pixels, then scores after sigmoid.
@@ -7,30 +7,31 @@ output ``output0`` [N,4+classes,anchors], rows cx cy w h in input pixels, then s
 from __future__ import annotations
 
 import argparse
+import contextlib
+import copy
+import io
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from anonymizer.detection.ultralytics_engine import ready_ultralytics
+from anonymizer.detection.ultralytics_engine import load_checkpoint, ready_ultralytics
 
-ready_ultralytics("training")
+ready_ultralytics("training", needs="training needs")
 
 import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 import torch  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 from onnx import helper, numpy_helper  # noqa: E402
 from torch import nn  # noqa: E402
 
-
-def load_model(checkpoint: Path, live: bool = False) -> nn.Module:
-    """The averaged (or ``live``) model of our own checkpoint, or that of Ultralytics'; float32, eval mode."""
-    saved = torch.load(checkpoint, map_location="cpu", weights_only=False)
-    if "state" in saved:
-        from ultralytics.nn.tasks import DetectionModel
-
-        model: nn.Module = DetectionModel(saved["yaml"], nc=len(saved["names"]), verbose=False)
-        model.load_state_dict(saved["live" if live else "state"])
-    else:
-        model = saved.get("ema") or saved["model"]
-    return model.float().eval()
+OPSET = 17
+_STRIDE = 32
+_MOST_HALF = 60000  # float16 ends at 65504
+_FEW_WEIGHTS = 16  # not worth a Cast
 
 
 class _Decoded(nn.Module):  # type: ignore[misc,unused-ignore]
@@ -45,59 +46,114 @@ class _Decoded(nn.Module):  # type: ignore[misc,unused-ignore]
         return out[0] if isinstance(out, (tuple, list)) else out
 
 
-def export(model: nn.Module, path: Path, opset: int = 17) -> None:
-    """Write ``model`` (fused, with the head in export mode) to ``path``."""
+def exported(model: nn.Module, labels: Iterable[str], architecture: str) -> bytes:
+    """The network, fused, in float32; what it finds and how it is built stand in the file's metadata."""
+    model = copy.deepcopy(model).cpu().to(memory_format=torch.contiguous_format).float().eval()
     model = model.fuse(verbose=False).eval()  # type: ignore[operator,unused-ignore]
     for parameter in model.parameters():
         parameter.requires_grad_(False)
     head = model.model[-1]  # type: ignore[index,unused-ignore]
     head.dynamic, head.export, head.format = True, True, "onnx"
-    example = torch.zeros(1, 3, 640, 512)
+    example, buffer = torch.zeros(1, 3, 640, 512), io.BytesIO()
     wrapped = _Decoded(model)
-    wrapped(example)
     axes = {"images": {0: "batch", 2: "height", 3: "width"}, "output0": {0: "batch", 2: "anchors"}}
-    torch.onnx.export(wrapped, (example,), str(path), opset_version=opset, dynamo=False, input_names=["images"], output_names=["output0"], dynamic_axes=axes)
-    onnx.checker.check_model(onnx.load(path))
+    with _unadvised():
+        wrapped(example)
+        torch.onnx.export(wrapped, (example,), buffer, opset_version=OPSET, dynamo=False, input_names=["images"], output_names=["output0"], dynamic_axes=axes)
+    graph = onnx.load_model_from_string(buffer.getvalue())
+    metadata = {"names": str(dict(enumerate(labels))), "stride": str(_STRIDE), "task": "detect", "architecture": architecture}
+    return _checked(_with_metadata(graph, metadata))
 
 
-def halve(source: Path, target: Path, metadata: dict[str, str] | None = None) -> None:
-    """Store float32 weights as float16 initializers, each followed by a Cast to float32."""
-    model = onnx.load(source)
+def halved(model: bytes) -> bytes:
+    """The same with weights stored as float16, each followed by a Cast: half the size, and float32 when it computes."""
+    graph = onnx.load_model_from_string(model)
     casts = []
-    for tensor in list(model.graph.initializer):
-        if tensor.data_type != onnx.TensorProto.FLOAT or numpy_helper.to_array(tensor).size < 16:
-            continue
+    for tensor in list(graph.graph.initializer):
         name, value = tensor.name, numpy_helper.to_array(tensor)
-        if np.abs(value).max() > 60000:
+        if tensor.data_type != onnx.TensorProto.FLOAT or value.size < _FEW_WEIGHTS or np.abs(value).max() > _MOST_HALF:
             continue
-        small = numpy_helper.from_array(value.astype(np.float16), name + "_f16")
-        model.graph.initializer.remove(tensor)
-        model.graph.initializer.append(small)
+        graph.graph.initializer.remove(tensor)
+        graph.graph.initializer.append(numpy_helper.from_array(value.astype(np.float16), name + "_f16"))
         casts.append(helper.make_node("Cast", [name + "_f16"], [name], name=name + "_cast", to=onnx.TensorProto.FLOAT))
     for cast in reversed(casts):
-        model.graph.node.insert(0, cast)
-    for key, text in (metadata or {}).items():
-        entry = model.metadata_props.add()
+        graph.graph.node.insert(0, cast)
+    return _checked(graph)
+
+
+def quantized(model: bytes, blobs: Iterable[NDArray[np.float32]]) -> bytes:
+    """The same with convolutions in int8, their ranges measured on pictures [N, 3, H, W]; the last of each branch stay in float32."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    class Blobs(CalibrationDataReader):  # type: ignore[misc,unused-ignore]
+        def __init__(self) -> None:
+            self._left: Iterator[NDArray[np.float32]] = iter(blobs)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            blob = next(self._left, None)
+            return None if blob is None else {"images": blob}
+
+    graph = onnx.load_model_from_string(model)
+    metadata = {entry.key: entry.value for entry in graph.metadata_props}
+    kept = [node.name for node in graph.graph.node if (node.op_type == "Conv" and not node.name.endswith("/conv/Conv")) or "/dfl/" in node.name]
+    # Weights alone go through this folder; the pictures stay in memory.
+    with tempfile.TemporaryDirectory(prefix="anonymizer-") as folder, _unadvised():
+        before, after = Path(folder) / "before.onnx", Path(folder) / "after.onnx"
+        before.write_bytes(model)
+        quantize_static(
+            str(before),
+            str(after),
+            Blobs(),
+            quant_format=QuantFormat.QDQ,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            op_types_to_quantize=["Conv"],
+            nodes_to_exclude=kept,
+        )
+        return _checked(_with_metadata(onnx.load(str(after)), metadata))
+
+
+def parameters_in(model: bytes) -> int:
+    """How many numbers an ONNX file holds as weights."""
+    return sum(int(np.prod(tensor.dims)) for tensor in onnx.load_model_from_string(model).graph.initializer)
+
+
+@contextlib.contextmanager
+def _unadvised() -> Iterator[None]:
+    """Without the tracer's warnings of sizes that are dynamic by what `head.dynamic` does, and the quantizer's advice."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.disable(logging.WARNING)
+        try:
+            yield
+        finally:
+            logging.disable(logging.NOTSET)
+
+
+def _with_metadata(graph: Any, metadata: Mapping[str, str]) -> Any:
+    del graph.metadata_props[:]
+    for key, text in metadata.items():
+        entry = graph.metadata_props.add()
         entry.key, entry.value = key, text
-    onnx.checker.check_model(model)
-    onnx.save(model, target)
+    return graph
+
+
+def _checked(graph: Any) -> bytes:
+    onnx.checker.check_model(graph)
+    return bytes(graph.SerializeToString())
 
 
 def main() -> None:
-    """Command line: checkpoint in, ONNX out."""
+    """Command line, for teachers: an Ultralytics checkpoint in, ONNX out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("onnx", type=Path)
-    parser.add_argument("--opset", type=int, default=17)
     parser.add_argument("--half-weights", action="store_true", help="float16 initializers + Cast")
-    parser.add_argument("--live", action="store_true", help="the last weights, not the averaged ones")
     args = parser.parse_args()
-    if not args.half_weights:
-        export(load_model(args.checkpoint, args.live), args.onnx, args.opset)
-        return
-    full = args.onnx.with_suffix(".f32.onnx")
-    export(load_model(args.checkpoint, args.live), full, args.opset)
-    halve(full, args.onnx, {"names": "{0: 'face', 1: 'plate'}", "stride": "32"})
+    model = load_checkpoint(args.checkpoint)
+    full = exported(model, [model.names[at] for at in range(len(model.names))], "")
+    args.onnx.write_bytes(halved(full) if args.half_weights else full)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from anonymizer.training.teachers import Image
+from anonymizer.training.arrays import Image
 
 
 def photometric(rng: np.random.Generator, image: Image) -> Image:

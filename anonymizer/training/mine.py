@@ -14,9 +14,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anonymizer.training.canvas import Pictures
-from anonymizer.training.prepare import mask, overlap
-from anonymizer.training.teachers import Array, CenterFace, Image, Yolo, YuNet
+from anonymizer.training.arrays import Array, Image, mask, overlap
+from anonymizer.training.prepare import read_boxes
+from anonymizer.training.teachers import CenterFace, Yolo, YuNet, read_image
 
 LOW = (0.12, 0.2)  # scores from which a box of a face, of a plate counts
 FAINT = (0.2, 0.15)  # scores from which YuNet-n and CenterFace may have seen something
@@ -45,9 +45,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     (args.data / "hard").mkdir(exist_ok=True)
-    network, pictures, count = Yolo(args.network, args.threads), Pictures(args.data), np.zeros(2, int)
+    network, count = Yolo(args.network, args.threads), np.zeros(2, int)
     yunet, centre = YuNet(args.yunet, args.threads), CenterFace(args.centerface, args.threads)
-    for name, image, labels in zip(pictures.names, pictures.images, pictures.labels, strict=True):
+    for path in sorted((args.data / "images").glob("*.jpg")):
+        name, image = path.stem, read_image(path)
+        labels = read_boxes(args.data / "labels" / f"{name}.txt", image.shape[1], image.shape[0])
         rows = unlabelled(network, image, labels)
         if not len(rows):
             continue
@@ -57,7 +59,7 @@ def main() -> None:
         for box in rows[doubtful, 1:]:
             mask(image, box, labels[:, 1:])
         if doubtful.any():
-            cv2.imwrite(str(args.data / "images" / f"{name}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 94])
+            cv2.imwrite(str(path), image, [cv2.IMWRITE_JPEG_QUALITY, 94])
         if not doubtful.all():
             np.savetxt(args.data / "hard" / f"{name}.txt", rows[~doubtful], "%.1f")
         count += np.count_nonzero(doubtful), np.count_nonzero(~doubtful)

@@ -11,7 +11,7 @@ import math
 import cv2
 import numpy as np
 
-from anonymizer.training.teachers import Array, Image
+from anonymizer.training.arrays import Array, Image
 
 LEAST_SIDE = 12  # px, below which a face shows too little for a patch to matter
 SHARE = (0.15, 0.45)  # of the face's box that a patch covers
@@ -56,9 +56,9 @@ def _shape(rng: np.random.Generator, width: int, height: int) -> tuple[Array, tu
     return mask, (int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def occlude_faces(rng: np.random.Generator, image: Image, labels: Array, share: float = 0.35) -> Image:
-    """Cover a part of some faces (uint8 BGR in, a copy out); rows of ``labels`` are class x1 y1 x2 y2 in px."""
-    faces = [row[1:] for row in labels if row[0] == 0 and (row[3:] - row[1:3]).min() >= LEAST_SIDE]
+def occlude_faces(rng: np.random.Generator, image: Image, labels: Array, share: float = 0.35, face: int = 0) -> Image:
+    """Cover a part of some faces (uint8 BGR in, a copy out); rows of ``labels`` are class x1 y1 x2 y2 in px, `face` is their class."""
+    faces = [row[1:] for row in labels if row[0] == face and (row[3:] - row[1:3]).min() >= LEAST_SIDE]
     chosen = [box for box in faces if rng.random() < share]
     if not chosen:
         return image

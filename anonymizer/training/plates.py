@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from anonymizer.training.teachers import Array, Image
+from anonymizer.training.arrays import Array, Image
 
 # background, text (BGR)
 COLOURS = (
@@ -92,9 +92,9 @@ def _quad(rng: np.random.Generator, middle: Array, wide: float, tall: float) -> 
     return np.asarray(half @ np.array([[cos, sin], [-sin, cos]]) + middle, np.float32)
 
 
-def replace_plates(rng: np.random.Generator, image: Image, labels: Array) -> tuple[Image, Array]:
+def replace_plates(rng: np.random.Generator, image: Image, labels: Array, plate: int = 1) -> tuple[Image, Array]:
     """Draw a synthetic plate over some of the real ones; the label follows."""
-    plates = np.where((labels[:, 0] == 1) & (labels[:, 3] - labels[:, 1] >= 22))[0]
+    plates = np.where((labels[:, 0] == plate) & (labels[:, 3] - labels[:, 1] >= 22))[0]
     if len(plates) == 0 or len(plates) > 4:
         return image, labels
     image, labels = image.copy(), labels.copy()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from anonymizer.training.arrays import Array, Image
 from anonymizer.training.plates import FONTS, LETTERS, put_text
-from anonymizer.training.teachers import Array, Image
 
 BOARDS = (
     ((150, 70, 10), (245, 245, 245)),

@@ -9,12 +9,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import onnx
 import onnxruntime as ort
 
-Array = npt.NDArray[np.float32]
-Image = npt.NDArray[np.uint8]
+from anonymizer.training.arrays import Array, Image
 
 
 def session(model: str | bytes, threads: int) -> ort.InferenceSession:

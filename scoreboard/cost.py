@@ -1,0 +1,84 @@
+"""What a look at a 720p frame costs, one thread, all in turn: a machine that slows down in between slows every one.
+
+From the decoded frame in memory to boxes: shrinking, network and decoding count. Counted is the processor's time of the
+whole process, so that other programs on the machine count little.
+"""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymizer.detection.canary import canary
+from anonymizer.evaluation.figures import Json
+from anonymizer.geometry import Geometry
+from anonymizer.media import picture_of
+from anonymizer.types import Frame
+from scoreboard.entrants import Entrant
+
+FRAME_WH = (1280, 720)
+# Boxes below are not decoded: a program that runs does not ask for them.
+_LOWEST_SCORE = 0.1
+
+
+def street_frame() -> NDArray[np.uint8]:
+    """What is looked at: the test picture that every run looks at first, with a face and a plate in it, as a 720p frame."""
+    rgb, _ = canary()
+    return np.asarray(cv2.resize(rgb, FRAME_WH, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def programs_of(entrants: Sequence[Entrant], frame: NDArray[np.uint8]) -> dict[str, Callable[[], object]]:
+    """What is timed, by unit name: presets as they are, networks at every size."""
+    programs: dict[str, Callable[[], object]] = {}
+    for entrant in entrants:
+        for side in entrant.sides:
+            programs[unit_name(entrant.name, side)] = _look_of(entrant, side, frame)
+    return programs
+
+
+def unit_name(name: str, side: int | None) -> str:
+    """How a network at a size is called in figures.
+
+    >>> unit_name("balanced", None), unit_name("yunet", 640)
+    ('balanced', 'yunet 640')
+    """
+    return name if side is None else f"{name} {side}"
+
+
+def _look_of(entrant: Entrant, side: int | None, rgb: NDArray[np.uint8]) -> Callable[[], object]:
+    if (equipment := entrant.equipment) is not None:
+        frame, geometry = Frame(0, 0, Fraction(1, 25), "rgb24", (rgb,)), Geometry((rgb.shape[1], rgb.shape[0]))
+        return lambda: equipment.observe(picture_of(frame, geometry, equipment.look.long_side))
+    assert entrant.detector_at is not None
+    detector = entrant.detector_at(side, _LOWEST_SCORE)
+    return lambda: detector.detect([rgb])
+
+
+def timed(programs: Mapping[str, Callable[[], object]], rounds: int) -> Json:
+    """Milliseconds of processor time of each, the median and the best of all rounds."""
+    cv2.setNumThreads(1)
+    spent_ms: dict[str, list[float]] = {name: [] for name in programs}
+    for turn in range(rounds + 1):
+        for name, program in programs.items():
+            begin_s = time.process_time()
+            program()
+            if turn:  # The first one warms up.
+                spent_ms[name].append(1000 * (time.process_time() - begin_s))
+    return {name: {"median_ms": round(statistics.median(spent), 2), "best_ms": round(min(spent), 2)} for name, spent in spent_ms.items()}
+
+
+def machine() -> dict[str, Any]:
+    """What the times were taken on."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return {"processor": names[0] if names else platform.machine(), "threads": 1, "onnxruntime": version("onnxruntime"), "frame_wh": list(FRAME_WH)}

@@ -1,0 +1,89 @@
+"""Canvases: the same for the same numbers, boxes where their objects are, and nothing drawn for labels that nobody trains."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anonymizer.evaluation import Naming, load_data
+from anonymizer.training.canvas import Composer
+from anonymizer.training.occlusions import LEAST_SIDE, occlude_faces
+from anonymizer.training.pictures import Pictures
+from anonymizer.training.plates import replace_plates
+from anonymizer.training.recipe import Augmentation, Recipe, Stage
+from tests.evaluation.marked import COLORS, write_yolo
+
+BARE = Augmentation(occluded_faces=0, synthetic_plates=0, signs=0, hard_places=0, light=False, camera=False)
+RECIPE = Recipe(stages=(Stage(steps=1),))
+
+
+def pictures_of(folder: Path, labels: tuple[str, ...], **renamed: str) -> Pictures:
+    for at in range(3):
+        write_yolo(folder, f"gate_{at}", (200, 120), face=[(20.0, 20.0, 60.0, 70.0)], plate=[(100.0, 50.0, 170.0, 80.0)])
+    return Pictures(load_data(folder, Naming(labels, renamed)).pictures, labels, RECIPE)
+
+
+def test_a_step_decides_what_is_shown(tmp_path: Path) -> None:
+    composer = Composer(pictures_of(tmp_path, ("face", "plate")), 160)
+    (one, rows), (same, same_rows), (other, _) = (composer(np.random.default_rng((3, step))) for step in (5, 5, 6))
+    assert np.array_equal(one, same)
+    assert np.array_equal(rows, same_rows)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_boxes_lie_on_their_objects(tmp_path: Path, late: bool) -> None:
+    composer = Composer(pictures_of(tmp_path, ("face", "plate")), 320, BARE)
+    seen = 0
+    for step in range(12):
+        canvas, rows = composer(np.random.default_rng(step), late)
+        assert canvas.shape == (320, 320, 3)
+        for kind, left, top, right, bottom in rows:
+            assert 0 <= left < right <= 320
+            assert 0 <= top < bottom <= 320
+            middle = canvas[int((top + bottom) / 2), int((left + right) / 2), ::-1].astype(int)
+            seen += bool(np.abs(middle - COLORS["plate" if kind else "face"]).max() < 40)
+        seen -= len(rows)
+    assert seen >= -2  # a neighbouring cell's edge may lie in the middle of a sliver
+
+
+def test_nothing_is_drawn_for_labels_that_are_not_trained(tmp_path: Path) -> None:
+    """Boards that were marked as plates are no plates here: none may be painted over with one."""
+    always = Augmentation(occluded_faces=1, synthetic_plates=1, signs=1, hard_places=0, light=False, camera=False)
+    pictures = pictures_of(tmp_path, ("board",), plate="board", face="none")
+    drawn, bare = (Composer(pictures, 160, wish)(np.random.default_rng(1)) for wish in (always, BARE))
+    assert np.array_equal(drawn[0], bare[0])
+    assert np.array_equal(drawn[1], bare[1])
+
+
+def test_occluded_faces_change_inside_their_box_alone() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (100, 160, 3), dtype=np.uint8)
+    rows = np.array([[0, 20, 20, 60, 70], [1, 90, 30, 140, 60], [0, 5, 80, 5 + LEAST_SIDE - 1, 99]], np.float32)
+    before = image.copy()
+    changed = np.zeros((100, 160), bool)
+    for _ in range(20):
+        changed |= (occlude_faces(rng, image, rows, share=1.0) != before).any(axis=2)
+    assert np.array_equal(image, before)  # a copy is painted on
+    assert changed[20:70, 20:60].mean() > 0.8
+    changed[20:70, 20:60] = False
+    assert not changed.any()
+    assert occlude_faces(rng, image, rows, share=0.0) is image
+    assert occlude_faces(rng, image, rows, share=1.0, face=2) is image
+
+
+def test_a_synthetic_plate_has_its_box() -> None:
+    rng = np.random.default_rng(1)
+    image = np.full((120, 200, 3), 90, np.uint8)
+    rows = np.array([[4, 60, 40, 130, 70]], np.float32)
+    drawn, boxes = replace_plates(rng, image, rows, plate=4)
+    painted = np.argwhere((drawn != image).any(axis=2))
+    assert len(painted) > 500
+    (low_y, low_x), (high_y, high_x) = painted.min(0), painted.max(0)
+    assert boxes[0, 1] <= low_x + 2
+    assert boxes[0, 2] <= low_y + 2
+    assert boxes[0, 3] >= high_x - 2
+    assert boxes[0, 4] >= high_y - 2
+    assert replace_plates(rng, image, rows, plate=1)[0] is image
