@@ -18,7 +18,7 @@ _LEAST_COARSE = 80  # nor does one in which a face is a few pixels.
 # Shares of the picture's longer side, chosen on moving clips: large false faces go, faces that fill the picture come.
 COARSE_FROM = 0.1
 FINE_UP_TO = 0.3
-SURE = 0.3
+SURE = 0.5
 _CUT_SHARE = 0.25  # Two parts of one thing share at least this much of the smaller part: the tiles' overlap,
 _CUT_ALONG = 0.5  # and this much (intersection over union) of their extent along the edge that cut them.
 
