@@ -158,9 +158,9 @@ class Config(_Section):
         description="0 covers only what is sure, 1 whatever might be a face or a plate; or a word: relaxed, normal, strict, paranoid.",
     )
     padding: dict[str, Share] = Field(
-        default_factory=lambda: {"face": 0.18, "plate": 0.02},
+        default_factory=lambda: {"face": 0.2, "plate": 0.02},
         description="How far a cover reaches beyond a large box, by label, as a share of its size: so far at the sides, "
-        "of faces 1.8 times above and 0.3 times below; small boxes get a quarter of it.",
+        "of faces 1.6 times above and 0.2 times below; small boxes get less than a sixth of it.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")
     tracking: TrackingChoice = Field(default_factory=TrackingChoice, description="How what is found in one frame covers its neighbours in time.")

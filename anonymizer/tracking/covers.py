@@ -12,8 +12,8 @@ from anonymizer.tracking.policy import LabelPolicy
 
 # Of a frame's longer side: small things are measured and labelled tightly, of large faces half of the sources mean the
 # whole head. The share of the margin rises from one to the other.
-_SMALL, _LARGE = 0.05, 0.15
-_SHARE_OF_SMALL = 0.25
+_SMALL, _LARGE = 0.06, 0.15
+_SHARE_OF_SMALL = 0.15
 _NEAR_EDGE = 0.15  # of its side: a box this near the frame's edge may be cut by it, one that touches it surely is
 _BEYOND_EDGE = 0.3  # of its side; the ellipse is then as high at the frame's edge as the face in it
 

@@ -36,9 +36,9 @@ class LabelPolicy:
 # Margins, measured on panning clips of labelled stills: an inscribed ellipse without a margin bares up to 24 % of the
 # faces of 64 to 128 px. Large faces need the larger share (covers.py says from which size on). What a detector's box of
 # a face lacks, it lacks above: of one in ten a fifth of its height and more, below a twentieth.
-_FACE = LabelPolicy(shape="ellipse", pad_share=0.18, pad_above=1.8, pad_below=0.3)
+_FACE = LabelPolicy(shape="ellipse", pad_share=0.2, pad_above=1.6, pad_below=0.2)
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType(
-    {"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.18), "plate": LabelPolicy(shape="box", pad_share=0.02)}
+    {"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.2), "plate": LabelPolicy(shape="box", pad_share=0.02)}
 )
 
 

@@ -150,8 +150,8 @@ def test_margins_are_a_share_and_pixels_on_every_side() -> None:
 def test_small_things_get_a_smaller_share_but_never_none() -> None:
     boxes = centred(np.array([[0, 0, side, side] for side in (10, 40, 120, 200, 400)]))
     margins = padded(boxes, [LabelPolicy(pad_share=0.1, pad_px=0)] * 5, 1.0, Geometry((1280, 720)))[:, 2] / boxes[:, 2] - 1
-    np.testing.assert_allclose(margins[[0, 1, 3, 4]], [0.05, 0.05, 0.2, 0.2])
-    assert 0.05 < margins[2] < 0.2
+    np.testing.assert_allclose(margins[[0, 1, 3, 4]], [0.03, 0.03, 0.2, 0.2])
+    assert 0.03 < margins[2] < 0.2
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
