@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -52,3 +53,14 @@ def deep(path: Path, pixels: np.ndarray) -> Path:
     order = {2: None, 3: cv2.COLOR_RGB2BGR}.get(pixels.ndim if pixels.ndim == 2 or pixels.shape[2] == 3 else 4, cv2.COLOR_RGBA2BGRA)
     path.write_bytes(cv2.imencode(path.suffix, pixels if order is None else cv2.cvtColor(pixels, order))[1].tobytes())
     return path
+
+
+def inflated(data: bytes) -> list[bytes]:
+    """Whatever unpacks as a zlib stream."""
+    unpacked = []
+    for start in (at for at in range(len(data) - 1) if data[at] == 0x78 and data[at + 1] in (0x01, 0x5E, 0x9C, 0xDA)):
+        try:
+            unpacked.append(zlib.decompressobj().decompress(data[start:]))
+        except zlib.error:
+            continue
+    return unpacked

@@ -20,6 +20,7 @@ from anonymizer.media.images import is_image, read_image
 from anonymizer.redaction import Effect, seal_frame
 from anonymizer.types import Decision
 from tests.conftest import SHARED, draw_picture, needs_shared
+from tests.media.picture_files import inflated
 
 SECRET = b"Erika Mustermann, Heidestrasse 17"
 RGB = draw_picture(0, (40, 30))
@@ -209,19 +210,8 @@ def test_planted_carriers_are_listed_and_left_behind(name: str, plant: Callable[
     data = anonymized(tmp_path / name, tmp_path / ("out" + name))
     assert unexplained(data) == []
     assert SECRET not in data
-    assert SECRET not in b"".join(_inflated(data))
+    assert SECRET not in b"".join(inflated(data))
     assert {carrier.kind for carrier in list_carriers(data)} <= {"profile"}
-
-
-def _inflated(data: bytes) -> list[bytes]:
-    """Whatever in the file unpacks as a zlib stream."""
-    unpacked = []
-    for start in (at for at in range(len(data) - 1) if data[at] == 0x78 and data[at + 1] in (0x01, 0x5E, 0x9C, 0xDA)):
-        try:
-            unpacked.append(zlib.decompressobj().decompress(data[start:]))
-        except zlib.error:
-            continue
-    return unpacked
 
 
 def test_scanner_of_this_file_sees_what_is_planted(tmp_path: Path) -> None:

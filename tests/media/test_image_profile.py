@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 from anonymizer.media.image_profile import colors_of
-from tests.media.picture_files import RGB, SRGB, round_trip, saved
+from tests.media.picture_files import RGB, SRGB, inflated, round_trip, saved
 
 SECRET = "Erika Mustermann, serial 4711-0815"
 SPELLINGS = (SECRET.encode(), SECRET.encode("utf-16-be"))
@@ -100,17 +99,6 @@ def test_serial_numbers_and_names_in_a_profile_do_not_leave(suffix: str, tmp_pat
     assert np.abs(shown(profile) - shown(after.icc_profile)).max() <= 1
     (told,) = (carrier for carrier in before.carriers if carrier.kind == "profile")
     assert (told.fate, told.detail) == ("copied", "its colours alone")
-
-
-def inflated(data: bytes) -> list[bytes]:
-    """Whatever unpacks as a zlib stream."""
-    unpacked = []
-    for start in (at for at in range(len(data) - 1) if data[at] == 0x78 and data[at + 1] in (0x01, 0x5E, 0x9C, 0xDA)):
-        try:
-            unpacked.append(zlib.decompressobj().decompress(data[start:]))
-        except zlib.error:
-            continue
-    return unpacked
 
 
 @pytest.mark.parametrize("version", [b"\x02\x40\0\0", b"\x04\x40\0\0"])
