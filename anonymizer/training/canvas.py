@@ -25,6 +25,7 @@ GRIDS = (1, 2, 3, 4, 6)
 GRID_SHARE = (0.26, 0.36, 0.22, 0.11, 0.05)
 LATE_SHARE = (0.55, 0.35, 0.10, 0.0, 0.0)
 FILL = 114
+SOFTEST = 0.35  # of the pixels along a side; with fewer a plate that is drawn is no plate any more
 
 
 class Source(Protocol):
@@ -115,16 +116,17 @@ class Composer:
             middle = matrix @ (size / 2) + shift
             room = np.abs(cell - shown) / 2 + 1e-3
             shift += np.clip(middle, cell / 2 - room, cell / 2 + room) - middle
-        image, factor = self._shrunk(image, scale)
+        detail = rng.uniform(SOFTEST, 1) if rng.random() < wish.softened else 1.0
+        image, factor = self._shrunk(image, scale * detail)
         full = np.concatenate([matrix / factor, shift[:, None]], 1).astype(np.float32)
         fill = (FILL,) * 3 if rng.random() < 0.5 else tuple(int(v) for v in rng.integers(0, 255, 3))
         out = cv2.warpAffine(image, full, (int(width), int(height)), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
         cell_image: Image = np.asarray(out, np.uint8)
-        return self._visible(photometric(rng, cell_image) if wish.light else cell_image, labels, matrix, shift)
+        return self._visible(photometric(rng, cell_image) if wish.light else cell_image, labels, matrix, shift, detail)
 
     @staticmethod
     def _shrunk(image: Image, scale: float) -> tuple[Image, Array]:
-        """The picture, made smaller by area first where the warp would alias."""
+        """The picture, made smaller by area first where the warp would alias, or where it is to be shown without its details."""
         if scale > 0.75:
             return image, np.ones(2, np.float32)
         high, wide = image.shape[:2]
@@ -132,7 +134,7 @@ class Composer:
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
         return np.asarray(small, np.uint8), np.array([size[0] / wide, size[1] / high], np.float32)
 
-    def _visible(self, image: Image, labels: Array, matrix: Array, shift: Array) -> tuple[Image, Array]:
+    def _visible(self, image: Image, labels: Array, matrix: Array, shift: Array, detail: float) -> tuple[Image, Array]:
         """Labels still in sight; objects cut to a sliver are painted over."""
         height, width = image.shape[:2]
         kept = []
@@ -145,7 +147,7 @@ class Composer:
             if seen <= 0.02:
                 continue
             wide, tall = inside_high - inside_low
-            small = wide < 7 or tall < 3 if row[0] == self._plate else min(wide, tall) < 4.5
+            small = wide * detail < 7 or tall * detail < 3 if row[0] == self._plate else min(wide, tall) * detail < 4.5
             if seen >= 0.4 and not small:
                 kept.append([row[0], *inside_low, *inside_high])
             elif seen < 0.4 or max(wide, tall) >= 4:

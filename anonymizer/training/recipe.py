@@ -51,6 +51,7 @@ class Augmentation(_Strict):
     synthetic_plates: Share = 0.5
     signs: Share = 0.3
     hard_places: Share = 0.5
+    softened: Share = 0.3  # shown with fewer pixels than they have, as if enlarged from a small picture
     light: bool = True
     camera: bool = True  # blur, noise and compression of whole canvases
 
