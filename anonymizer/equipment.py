@@ -67,6 +67,8 @@ class Equipment:
                 tile_wh=preset.tile_wh,
                 tile_overlap=preset.tile_overlap,
                 coarse_side=preset.coarse_side,
+                least_side=preset.least_side,
+                mirrored=preset.mirrored,
                 # Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not.
                 weak={label: policy.weak_score / 2 for label, policy in policies.items()},
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),

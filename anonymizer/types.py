@@ -93,7 +93,6 @@ class Frame:
     interlaced: bool = False
     top_field_first: bool = False
     duration: int = 0  # in time_base; 0 is unknown
-    predicted: Literal["", "P", "B"] = ""  # how the source coded it, where its codec predicts frames
 
     @property
     def size_wh(self) -> tuple[int, int]:

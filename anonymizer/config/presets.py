@@ -10,10 +10,12 @@ from dataclasses import dataclass
 class Preset:
     """What one word of `--preset` stands for."""
 
-    long_side: int  # of the picture a detector sees, in pixels; frames are never enlarged
+    long_side: int  # of the picture a detector sees, in pixels; a frame is never enlarged to it
     tile_wh: tuple[int, int] | None = None  # looked at in tiles of this size besides
     tile_overlap: float = 0.2
     coarse_side: int | None = None  # and looked at once more at this size, for what fills the picture
+    least_side: int | None = None  # smaller pictures are enlarged to this before a look, at most to twice their size
+    mirrored: bool = False  # and everything is looked at mirrored, too
     about: str = ""
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anonymizer.detection.detector import Detector
 from anonymizer.detection.nms import fused, in_company
 from anonymizer.detection.schedule import LookPlan
-from anonymizer.detection.tiling import by_size, coarse_view, merged, views
+from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views
 from anonymizer.detection.watchdog import answer_within
 from anonymizer.errors import ModelError
 from anonymizer.types import Detections, Observation, Picture
@@ -38,18 +38,20 @@ def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan) -> 
 def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan) -> Detections:
     """What one detector sees in a picture, in its pixels, from the weak thresholds on, each thing once."""
     size_wh = (rgb.shape[1], rgb.shape[0])
-    parts = views(size_wh, look.tile_wh, look.tile_overlap)
+    fine = views(size_wh, look.tile_wh, look.tile_overlap, look.least_side)
     coarse = coarse_view(size_wh, look.coarse_side)
-    pictures = [view.of(rgb) for view in (*parts, *coarse)]
+    if look.mirrored:
+        fine, coarse = both_ways(fine), both_ways(coarse)
+    pictures = [view.of(rgb) for view in (*fine, *coarse)]
     answer = answer_within(look.deadline_s, detector.name, lambda: detector.detect(pictures))
     check_answer(answer, len(pictures), detector)
     strong_enough = [
         part.where(np.asarray([score >= look.weak.get(label, 0.0) for score, label in zip(part.score, part.label, strict=True)], bool)) for part in answer
     ]
-    fine = strong_enough[0] if len(parts) == 1 else merged(list(zip(parts, strong_enough, strict=False)), size_wh)
+    seen = merged(list(zip(fine, strong_enough, strict=False)), size_wh)
     if coarse:
-        fine = by_size(fine, coarse[0].placed(strong_enough[-1]), max(size_wh))
-    return in_company(fused(fine))
+        seen = by_size(seen, merged(list(zip(coarse, strong_enough[len(fine) :], strict=True)), size_wh), max(size_wh))
+    return in_company(fused(seen))
 
 
 def check_answer(answer: list[Detections], pictures: int, detector: Detector) -> None:

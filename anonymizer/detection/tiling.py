@@ -1,9 +1,9 @@
-"""Looking at a big picture in overlapping tiles, and making one set of boxes of what each of them saw."""
+"""Looking at a picture in several ways, in overlapping tiles and mirrored too, and making one set of boxes of what each of them saw."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from anonymizer.types import Detections
 BORDER_PX = 4  # A box that ends this close to a tile's inner edge may have been cut by it.
 _HALF = 0.5  # A coarse picture that is hardly smaller shows nothing new,
 _LEAST_COARSE = 80  # nor does one in which a face is a few pixels.
+_MOST_ENLARGED = 2.0  # Beyond, no detail is left for a network to know anything by.
 # Shares of the picture's longer side, chosen on moving clips: large false faces go, faces that fill the picture come.
 COARSE_FROM = 0.1
 FINE_UP_TO = 0.3
@@ -25,35 +26,40 @@ _CUT_ALONG = 0.5  # and this much (intersection over union) of their extent alon
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A part of a picture, shrunk by `scale` and looked at by itself. `xyxy` is where it lies in the picture."""
+    """A part of a picture, scaled and perhaps mirrored, looked at by itself. `xyxy` is where it lies in the picture."""
 
     xyxy: tuple[int, int, int, int]
     scale: float = 1.0
+    mirrored: bool = False
 
     def of(self, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Its pixels."""
         left, top, right, bottom = self.xyxy
         part = rgb[top:bottom, left:right]
-        if self.scale == 1:
-            return part
-        size_wh = (max(1, round((right - left) * self.scale)), max(1, round((bottom - top) * self.scale)))
-        return np.asarray(cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+        if self.scale != 1:
+            size_wh = (max(1, round((right - left) * self.scale)), max(1, round((bottom - top) * self.scale)))
+            part = np.asarray(cv2.resize(part, size_wh, interpolation=cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR), np.uint8)
+        return np.ascontiguousarray(part[:, ::-1]) if self.mirrored else part
 
     def placed(self, found: Detections) -> Detections:
         """What was found in these pixels, as boxes of the picture."""
-        left, top = self.xyxy[:2]
-        return Detections(found.xyxy / np.float32(self.scale) + np.asarray([left, top, left, top], np.float32), found.score, found.label)
+        left, top, right, _ = self.xyxy
+        xyxy = found.xyxy / np.float32(self.scale)
+        if self.mirrored:
+            xyxy[:, [0, 2]] = np.float32(right - left) - xyxy[:, [2, 0]]
+        return Detections(xyxy + np.asarray([left, top, left, top], np.float32), found.score, found.label)
 
 
-def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap: float) -> tuple[View, ...]:
+def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap: float, least_side: int | None = None) -> tuple[View, ...]:
     """The whole picture and, where it is bigger than a tile, the tiles; the whole then is shrunk to a tile's size.
 
-    The whole is always looked at: a face that fills half the picture fits in no tile. `overlap` is a share of the tile.
+    The whole is always looked at: a face that fills half the picture fits in no tile. `overlap` is a share of the tile. A picture
+    whose longer side is below `least_side` is enlarged to that, at most to twice its size.
     """
     width, height = picture_wh
     whole = (0, 0, width, height)
     if tile_wh is None or (width <= tile_wh[0] and height <= tile_wh[1]):
-        return (View(whole),)
+        return (View(whole, min(max(1.0, (least_side or 1) / max(picture_wh)), _MOST_ENLARGED)),)
     columns, rows = _starts(width, tile_wh[0], overlap), _starts(height, tile_wh[1], overlap)
     tiles = (View((x, y, min(x + tile_wh[0], width), min(y + tile_wh[1], height))) for y in rows for x in columns)
     return (View(whole, min(tile_wh[0] / width, tile_wh[1] / height)), *tiles)
@@ -68,6 +74,11 @@ def coarse_view(picture_wh: tuple[int, int], coarse_side: int | None) -> tuple[V
     if coarse_side is None or max(picture_wh) * _HALF < _LEAST_COARSE:
         return ()
     return (View((0, 0, *picture_wh), min(coarse_side / max(picture_wh), _HALF)),)
+
+
+def both_ways(parts: tuple[View, ...]) -> tuple[View, ...]:
+    """The same views, and each of them mirrored: what a network misses one way round it often sees the other."""
+    return (*parts, *(replace(part, mirrored=True) for part in parts))
 
 
 def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:
@@ -104,7 +115,7 @@ def merged(parts: Sequence[tuple[View, Detections]], picture_wh: tuple[int, int]
     boxes, cuts = [], []
     for view, found in parts:
         left, top, right, bottom = view.xyxy
-        placed = found.xyxy / np.float32(view.scale) + np.asarray([left, top, left, top], np.float32)
+        placed = view.placed(found).xyxy
         # A picture's own edge cuts nothing that another view could complete.
         inner = np.asarray([left > 0, top > 0, right < picture_wh[0], bottom < picture_wh[1]])
         cuts.append((np.abs(placed - np.asarray(view.xyxy, np.float32)) <= BORDER_PX) & inner)

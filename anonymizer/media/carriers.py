@@ -28,6 +28,7 @@ _SIDE_DATA_WORDS = {
     "DOVI_METADATA": "Dolby Vision scene data",
     "DOVI_RPU_BUFFER": "Dolby Vision scene data",
     "FILM_GRAIN_PARAMS": "film grain",
+    "EXIF": "camera, time, place: whatever a photograph's Exif holds",
 }
 
 

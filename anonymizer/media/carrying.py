@@ -6,6 +6,7 @@ import errno
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, Literal
 
 import av
@@ -62,6 +63,7 @@ class SideStreams:
         self._reached_s = float("-inf")
         self._shift_s = Fraction(0)
         self._first_s = Fraction(0)
+        self._asked_tags: dict[str, str] = {}  # carrier -> its value
 
     def open(self, container: OutputContainer, video: VideoStream) -> None:
         """Add the streams to the output."""
@@ -143,7 +145,7 @@ class SideStreams:
         return track
 
     def _keep_attachment(self, stream: AttachmentStream, container: OutputContainer) -> tuple[Fate, str]:
-        if container.format.name not in ("matroska", "webm"):
+        if container.format.name != "matroska":  # WebM's muxer takes them, and writes none.
             return "dropped", f"{container.format.name} files hold no attachments"
         container.add_attachment(stream.name or "attachment", stream.mimetype or "application/octet-stream", stream.data)
         return "copied", ""
@@ -158,7 +160,23 @@ class SideStreams:
         for carrier in self.carriers:
             of_stream, _, key = carrier.name.rpartition(" ")
             if carrier.kind == "tag" and key not in _NOT_TAGS and (not of_stream or of_stream in kept):
+                metadata = next((s.metadata for s in self._source.streams if stream_name(s) == of_stream), self._source.metadata)
+                self._asked_tags[carrier.name] = metadata.get(key, "")
                 self.carriers = with_fate(self.carriers, "tag", carrier.name, "copied")
+
+    def look_again(self, path: Path) -> None:
+        """Tags that a finished file does not hold were not copied: muxers pass over those they have no place for."""
+        if not self._asked_tags:
+            return
+        with open_source(path) as written:
+            held = [
+                (key.lower(), value) for metadata in (written.metadata, *(stream.metadata for stream in written.streams)) for key, value in metadata.items()
+            ]
+        names, values = {name for name, _ in held}, {value for _, value in held}
+        for name, value in self._asked_tags.items():
+            # Some are renamed, others written in another form: only what is not there in any is gone.
+            if value not in values and name.rpartition(" ")[2].lower() not in names:
+                self.carriers = with_fate(self.carriers, "tag", name, "dropped", f"{self._encoding.container.muxer} files do not hold it")
 
     def _keep_chapters(self, container: OutputContainer) -> None:
         assert self._source is not None

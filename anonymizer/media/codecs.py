@@ -73,7 +73,7 @@ _FAMILIES: dict[str, tuple[str, ...]] = {
     "prores": ("prores_ks",),
     "flv1": ("flv",),
     "msmpeg4v3": ("msmpeg4",),
-    "dirac": ("vc2",),
+    "dirac": (),  # vc2 writes what no muxer takes
     "theora": (),
     "gif": (),
     "webp": (),

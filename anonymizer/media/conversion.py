@@ -12,6 +12,7 @@ from anonymizer.pixels import pixel_format
 from anonymizer.types import Color, Plane
 
 _BICUBIC_REACH = 4  # samples to either side that swscale's bicubic filter reads, one more than its 4 taps need
+_DEMOSAIC_REACH_PX = 4  # a colour of a Bayer mosaic is made of its neighbours' samples, up to 2 to either side
 _SIZE_REACH_PX = 8
 _LIMITED, _FULL = 1, 2
 
@@ -57,6 +58,8 @@ class Converter:
         if (frame.width, frame.height) != self._size_wh:
             ratio = max(width / frame.width, height / frame.height, 1.0)
             return _SIZE_REACH_PX + ceil(_SIZE_REACH_PX * ratio)
+        if frame.format.name.startswith("bayer"):
+            return _DEMOSAIC_REACH_PX
         before, after = _chroma_cell(frame.format.name), _chroma_cell(self._target)
         return 0 if before == after else _BICUBIC_REACH * max(*before, *after)
 

@@ -14,7 +14,7 @@ from anonymizer.media import codecs
 from anonymizer.media.codecs import Encoder, codec_written_by, encoder_named
 from anonymizer.media.containers import Container, container_for
 from anonymizer.media.faults import Ear
-from anonymizer.media.muxing import Output, trial_error
+from anonymizer.media.muxing import Output, raw_error, trial_error
 from anonymizer.media.planes import base_format, converted_color
 from anonymizer.media.tuning import HDR_ENCODERS, tuned_options
 from anonymizer.pixels import PixelFormat, pixel_format
@@ -24,6 +24,8 @@ _FASTEST_SLOTS = Fraction(120)  # A constant-rate file of a variable-rate source
 _ANY_SIZE = "yuv444p"  # H.264 and H.265 cannot code odd sizes where chroma is halved.
 _REORDER_ROOM_S = 1.0  # No encoder here delays decoding by more.
 _DEFAULT_RATE = Fraction(25)
+_WITH_FIELDS = frozenset({"h264", "mpeg1video", "mpeg2video", "vc1"})
+_SAME_RATE = Fraction(1, 100)
 _WITHOUT_CRF = {"b", "qp", "cqp", "q", "qscale", "global_quality", "lossless", "crf"}  # Each says the quality in its own way.
 
 
@@ -75,7 +77,7 @@ def plan_encoding(info: MediaInfo, target: Path, choice: EncodingChoice | None =
         for candidate in candidates:
             options = _options(candidate.encoder, choice, info, candidate.pixel_format)
             output = _output(info, container, candidate, options)
-            error = trial_error(output)
+            error = trial_error(output) or (raw_error(output) if candidate.name == "rawvideo" else None)
             if error is None:
                 notes = (*_notes(info, container, candidate, asked=choice.codec is not None), *output.notes)
                 return Encoding(container.muxer, candidate.encoder.name, candidate.pixel_format, options, notes, container, output, target.name)
@@ -197,7 +199,7 @@ def _output(info: MediaInfo, container: Container, candidate: _Candidate, option
     base_rate = info.extra.get("base_rate")
     time_base = max(info.time_base, container.tick) if container.tick else info.time_base
     if container.constant_rate:
-        rate = base_rate if base_rate and rate < base_rate <= _FASTEST_SLOTS else rate
+        rate = base_rate if base_rate and rate < base_rate <= _FASTEST_SLOTS and not _counts_fields(info, base_rate) else rate
         rate = Fraction(rate).limit_denominator(1001)
         time_base = container.tick or 1 / rate
     return Output(
@@ -218,6 +220,11 @@ def _output(info: MediaInfo, container: Container, candidate: _Candidate, option
         top_field_first=bool(info.extra.get("top_field_first")),
         in_order=container.in_order or (container.dts_from_zero and float(info.extra.get("first_s") or 0) < _REORDER_ROOM_S),
     )
+
+
+def _counts_fields(info: MediaInfo, base_rate: Fraction) -> bool:
+    """Whether FFmpeg's base rate is that of fields: of codecs that have them it is, however their frames are coded."""
+    return info.codec in _WITH_FIELDS and info.frame_rate is not None and abs(base_rate / info.frame_rate - 2) < _SAME_RATE
 
 
 def _notes(info: MediaInfo, container: Container, candidate: _Candidate, *, asked: bool) -> list[str]:

@@ -6,7 +6,6 @@ import re
 import struct
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 import av
 import av.filter
@@ -14,6 +13,7 @@ import av.logging
 
 from anonymizer.media.faults import listening
 from anonymizer.media.orientation import parse_display_matrix
+from anonymizer.media.side_data import side_data_of
 
 _SHOWN = re.compile(r"cl:(?P<chroma>\w+) .*? i:(?P<fields>[PTB]) ")
 
@@ -38,19 +38,14 @@ def first_look(frame: av.VideoFrame, time_base: Fraction | None) -> FirstLook:
     """Read a frame's side data, and ask FFmpeg's `showinfo` filter for what PyAV does not show."""
     kinds: list[str] = []
     matrix = mastering = light = None
-    try:
-        side_data: Any = frame.side_data  # It is typed as a mapping, and iterates over its values.
-        for item in side_data:
-            name = item.type.name
-            kinds.append(name)
-            if name == "DISPLAYMATRIX":
-                matrix = parse_display_matrix(bytes(item))
-            elif name == "MASTERING_DISPLAY_METADATA":
-                mastering = _mastering(bytes(item))
-            elif name == "CONTENT_LIGHT_LEVEL":
-                light = struct.unpack("=2I", bytes(item)[:8])
-    except ValueError:  # A kind of side data that this PyAV has no name for.
-        kinds.append("unknown")
+    for name, content in side_data_of(frame):
+        kinds.append(name)
+        if name == "DISPLAYMATRIX":
+            matrix = parse_display_matrix(content)
+        elif name == "MASTERING_DISPLAY_METADATA":
+            mastering = _mastering(content)
+        elif name == "CONTENT_LIGHT_LEVEL":
+            light = struct.unpack("=2I", content[:8])
     chroma, fields = _shown(frame)
     return FirstLook(
         size_wh=(frame.width, frame.height),

@@ -149,3 +149,21 @@ def trial_error(output: Output) -> str | None:
     finally:
         file.close()  # A container whose file is closed writes no trailer.
     return None
+
+
+def raw_error(output: Output) -> str | None:
+    """Why uncompressed pictures would not be read back as what they are, or None: a container has few words for how they lie."""
+    file = io.BytesIO()
+    try:
+        container, stream = open_output(file, output)
+        picture = av.VideoFrame(*output.size_wh, output.pixel_format)
+        picture.pts, picture.time_base = 0, stream.codec_context.time_base
+        container.mux(stream.encode(picture))
+        container.mux(stream.encode(None))
+        container.close()
+        file.seek(0)
+        with av.open(file, "r") as written:
+            read = next(written.decode(video=0))
+    except (av.FFmpegError, ValueError, OSError, StopIteration) as error:
+        return getattr(error, "strerror", None) or str(error)
+    return None if read.format.name == output.pixel_format else f"it would be read as {read.format.name}, not {output.pixel_format}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from math import inf
 from types import TracebackType
 from typing import Any, Literal, Self
@@ -18,7 +18,7 @@ from anonymizer.errors import AnonymizerError, ConfigError, SourceError
 from anonymizer.media.conversion import Converter
 from anonymizer.media.damage import DamageWatch, corrupt_dts
 from anonymizer.media.decoding import Decoder
-from anonymizer.media.faults import Ear, listening, source_error
+from anonymizer.media.faults import Ear, as_source_error, listening, source_error
 from anonymizer.media.shape import ShapeWatch
 from anonymizer.media.sources import open_source
 from anonymizer.media.timing import CleanTimeline
@@ -26,7 +26,6 @@ from anonymizer.types import Color, Frame, MediaInfo
 
 OnDamage = Literal["cover", "stop"]
 _SHORT_BY_S = 0.5  # Less is rounding, or sound that goes on after the picture.
-_PREDICTED: Mapping[int, Literal["P", "B"]] = {2: "P", 3: "B"}  # libavutil/avutil.h: AV_PICTURE_TYPE_P, AV_PICTURE_TYPE_B
 _NEARLY_S = 0.0005  # A span that begins at a frame's own time, rounded by a person, holds that frame.
 _RUN_UP_S = 10.0  # Containers without an index are entered this early, so that a key frame comes before the span.
 
@@ -141,7 +140,8 @@ class VideoReader:
                 self.warnings.append(f"frame {index} ({float(pts * self.time_base):.3f} s) is the first damaged one")
             self.frames_damaged += 1
         self.warnings += self._shape.changes(decoded, self._decoder.aspect if self._decoder else None, float(pts * self.time_base))
-        planes, spread_px, color = self._converter.planes(decoded, self._color(decoded))
+        with as_source_error(name, f"convert {decoded.format.name} pictures of"):
+            planes, spread_px, color = self._converter.planes(decoded, self._color(decoded))
         self.frames_read += 1
         self._end_s = float((pts + decoded.duration) * self.time_base)
         return Frame(
@@ -156,7 +156,6 @@ class VideoReader:
             interlaced=decoded.interlaced_frame,
             top_field_first=bool(self.info.extra.get("top_field_first")),
             duration=decoded.duration or 0,
-            predicted=_PREDICTED.get(int(decoded.pict_type), ""),
         )
 
     def _color(self, decoded: av.VideoFrame) -> Color:

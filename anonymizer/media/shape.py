@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 import av
 
 from anonymizer.media.orientation import orientation_of, parse_display_matrix
+from anonymizer.media.side_data import side_data_of
 
 _WORDS = {1: "upright", 2: "mirrored", 3: "upside down", 4: "flipped", 5: "turned and mirrored", 6: "turned left", 7: "turned and mirrored", 8: "turned right"}
 _SURELY_UNSAID = 4  # Frames after a key frame without a word on how they are turned: then they are not.
@@ -79,8 +79,4 @@ class ShapeWatch:
 
 
 def _orientation(frame: av.VideoFrame) -> int | None:
-    side_data: Any = frame.side_data  # It is typed as a mapping, and iterates over its values.
-    try:
-        return next((orientation_of(parse_display_matrix(bytes(item))) for item in side_data if item.type.name == "DISPLAYMATRIX"), None)
-    except ValueError:  # A kind of side data that this PyAV has no name for.
-        return None
+    return next((orientation_of(parse_display_matrix(content)) for name, content in side_data_of(frame) if name == "DISPLAYMATRIX"), None)

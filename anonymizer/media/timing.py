@@ -12,7 +12,7 @@ class CleanTimeline:
     """Makes presentation times out of what a file says: never missing, never repeated, never backwards."""
 
     def __init__(self, time_base: Fraction, frame_rate: Fraction | None, *, only_order: bool = False) -> None:
-        """`only_order`: such files never have presentation times, and lack none (AVI)."""
+        """`only_order`: such files have decoding times alone, and lack no others (AVI)."""
         self._only_order = only_order
         self._time_base = time_base
         self._step = max(1, round(1 / ((frame_rate or 25) * time_base)))
@@ -27,6 +27,8 @@ class CleanTimeline:
         A frame without a time is given its decoding time, less the delay with which the decoder gave the first such
         frame: `first_dts` is the decoding time of the stream's first packet.
         """
+        if self._only_order and (dts is not None or self._last is not None):
+            pts = None  # What stands there of key frames is their decoding time.
         said = pts
         if pts is None:
             self._missing += not self._only_order

@@ -41,7 +41,9 @@ def lines_of(rows: Array, image: Image) -> str:
     size = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
     low, high = (np.clip(rows[:, at : at + 2], 0, size[:2]) for at in (1, 3))
     middle, whole = (low + high) / 2, high - low
-    return "".join(f"{int(row[0])} " + " ".join(f"{v:.6f}" for v in one) + "\n" for row, one in zip(rows, np.concatenate([middle, whole], 1) / size, strict=True))
+    return "".join(
+        f"{int(row[0])} " + " ".join(f"{v:.6f}" for v in one) + "\n" for row, one in zip(rows, np.concatenate([middle, whole], 1) / size, strict=True)
+    )
 
 
 def main() -> None:

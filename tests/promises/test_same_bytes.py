@@ -88,6 +88,33 @@ def test_so_they_do_through_lossy_encoders(codec: str, suffix: str, tmp_path: Pa
     assert anonymized(one, tmp_path / f"a.{suffix}", settings) == anonymized(other, tmp_path / f"b.{suffix}", settings)
 
 
+def test_how_a_source_coded_what_is_hidden_is_not_to_be_seen(tmp_path: Path) -> None:
+    """What lies under a cover decides which frames an encoder predicts and how; lossless H.264, so that nothing else differs."""
+    x, y, w, h = ZONE_XYWH
+    common, random = np.random.default_rng(3).integers(0, 256, (SIZE_WH[1], SIZE_WH[0]), np.uint8), np.random.default_rng(7)
+    outputs, kinds = [], []
+    for name, options in (("still", {}), ("busy", {"g": "1"})):
+        path = tmp_path / f"{name}.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"qp": "0", **options})
+            stream.width, stream.height = SIZE_WH
+            stream.pix_fmt = "yuv420p"
+            for index in range(24):
+                luma = common.copy()
+                if name == "busy":
+                    luma[y : y + h, x : x + w] = random.integers(0, 256, (h, w), np.uint8)
+                gray = np.full((SIZE_WH[1] // 2, SIZE_WH[0] // 2), 128, np.uint8)
+                frame = frame_of((luma, gray, gray), "yuv420p")
+                frame.pts = index
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        with av.open(str(path)) as container:
+            kinds.append([int(frame.pict_type) for frame in container.decode(video=0)])
+        outputs.append(anonymized(path, tmp_path / f"{name}_out.mp4", {}))
+    assert kinds[0] != kinds[1]
+    assert outputs[0] == outputs[1]
+
+
 def test_the_proof_can_fail(tmp_path: Path) -> None:
     """A zone that leaves out a third of what differs gives different files."""
     one = lossless_clip(tmp_path / "one.mkv", "yuv444p", None)
