@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from anonymizer.config import Config, Span, Zone, config_hash
-from anonymizer.detection import Detector, LookPlan, label_thresholds, load_detectors, observe, untested_labels, weights_sha256
+from anonymizer.detection import Detector, LookPlan, Part, label_thresholds, load_detectors, observe, untested_labels, weights_sha256
 from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
@@ -69,6 +69,7 @@ class Equipment:
                 coarse_side=preset.coarse_side,
                 least_side=preset.least_side,
                 mirrored=preset.mirrored,
+                in_turn=preset.in_turn,
                 # Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not.
                 weak={label: policy.weak_score / 2 for label, policy in policies.items()},
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
@@ -86,11 +87,14 @@ class Equipment:
             untested=untested,
         )
 
-    def observe(self, picture: Picture, shown_s: tuple[float, float] | None = None) -> Observation:
-        """Look at a picture with every detector. Timed ignore zones hold where it is known when it is shown (zones.shown_s)."""
+    def observe(self, picture: Picture, shown_s: tuple[float, float] | None = None, part: Part = "all") -> Observation:
+        """Look at a picture with every detector, at all sizes unless it is one frame of many (`Turns`).
+
+        Timed ignore zones hold where it is known when it is shown (zones.shown_s).
+        """
         timed = [zone.xyxy for zone in self.config.ignore_zones if zone.span is not None and shown_s is not None and is_within(zone, *shown_s)]
         look = replace(self.look, ignore_zones_xyxy=(*self.look.ignore_zones_xyxy, *timed)) if timed else self.look
-        return observe(picture, self.detectors, look)
+        return observe(picture, self.detectors, look, part)
 
     def tracker_for(self, geometry: Geometry, frame_rate: Fraction | None) -> Tracker:
         """A tracker for one stream. Zones are not its matter: `zones_for`."""

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.config import Zone
+from anonymizer.detection import Turns
 from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, UndecidedFrameError
 from anonymizer.geometry import Geometry
@@ -172,10 +173,12 @@ def observed_frames(
     frames: Iterator[Frame], geometry: Geometry, equipment: Equipment, frame_rate: Fraction | None = None, start_s: float | None = 0.0
 ) -> Iterator[Look]:
     """Look at every frame with every detector; zones are timed from `start_s` (None: the first frame)."""
+    turns = Turns(equipment.look)
     for frame in frames:
         start_s = frame.time_s if start_s is None else start_s
         picture = picture_of(frame, geometry, equipment.look.long_side)
-        yield Look(frame, equipment.observe(picture, shown_s(frame, start_s, frame_rate)), glimpse_of(picture.rgb))
+        seen = equipment.observe(picture, shown_s(frame, start_s, frame_rate), turns.next(frame.time_s))
+        yield Look(frame, seen, glimpse_of(picture.rgb))
 
 
 def decided_frames(looks: Iterator[Look], tracker: Tracker) -> Generator[tuple[Frame, Decision], None, None]:

@@ -16,6 +16,7 @@ class Preset:
     coarse_side: int | None = None  # and looked at once more at this size, for what fills the picture
     least_side: int | None = None  # smaller pictures are enlarged to this before a look, at most to twice their size
     mirrored: bool = False  # and everything is looked at mirrored, too
+    in_turn: bool = False  # frames of a video get one of the two sizes each, in turn
     about: str = ""
 
 

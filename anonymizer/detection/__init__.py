@@ -4,7 +4,7 @@ from anonymizer.detection.detector import Detector
 from anonymizer.detection.loading import label_thresholds, load_detectors, untested_labels, weights_sha256
 from anonymizer.detection.model_store import ModelCard, shipped_models, verify
 from anonymizer.detection.observe import observe
-from anonymizer.detection.schedule import LookPlan
+from anonymizer.detection.schedule import LookPlan, Part, Turns
 from anonymizer.detection.thresholds import STRICTNESS_WORDS, Thresholds, strictness_of
 
 __all__ = [
@@ -12,7 +12,9 @@ __all__ = [
     "Detector",
     "LookPlan",
     "ModelCard",
+    "Part",
     "Thresholds",
+    "Turns",
     "label_thresholds",
     "load_detectors",
     "observe",

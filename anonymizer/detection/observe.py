@@ -9,15 +9,17 @@ from numpy.typing import NDArray
 
 from anonymizer.detection.detector import Detector
 from anonymizer.detection.nms import fused, in_company
-from anonymizer.detection.schedule import LookPlan
-from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views
+from anonymizer.detection.schedule import LookPlan, Part
+from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views, without_unsure_large
 from anonymizer.detection.watchdog import answer_within
 from anonymizer.errors import ModelError
 from anonymizer.types import Detections, Observation, Picture
 
 
-def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan) -> Observation:
+def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan, part: Part = "all") -> Observation:
     """Look at the whole frame with every detector; one that raises, hangs or answers nonsense fails the frame.
+
+    `part` leaves out one of the look's two sizes (`Turns`), never a part of the picture.
 
     Boxes are those of the coded frame, clipped to it. No detectors found nothing: that is what `--detect none` asks.
     A failed observation is the last one: a detector that hangs is left behind in its thread and must not be asked again.
@@ -25,7 +27,7 @@ def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan) -> 
     found: list[Detections] = []
     for detector in detectors:
         try:
-            found.append(_seen(picture.rgb, detector, look))
+            found.append(_seen(picture.rgb, detector, look, part))
         except ModelError as error:
             return Observation(picture.frame_index, None, failure=error.problem)
         except Exception as error:  # a detector is anybody's code: whatever it raises, it has not looked
@@ -35,22 +37,25 @@ def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan) -> 
     return Observation(picture.frame_index, _coded(seen.where(wanted), picture), ignored=int(np.count_nonzero(~wanted)))
 
 
-def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan) -> Detections:
+def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part) -> Detections:
     """What one detector sees in a picture, in its pixels, from the weak thresholds on, each thing once."""
     size_wh = (rgb.shape[1], rgb.shape[0])
-    fine = views(size_wh, look.tile_wh, look.tile_overlap, look.least_side)
-    coarse = coarse_view(size_wh, look.coarse_side)
+    coarse = () if part == "fine" else coarse_view(size_wh, look.coarse_side)
+    fine = () if coarse and part == "coarse" else views(size_wh, look.tile_wh, look.tile_overlap, look.least_side)
     if look.mirrored:
         fine, coarse = both_ways(fine), both_ways(coarse)
     pictures = [view.of(rgb) for view in (*fine, *coarse)]
     answer = answer_within(look.deadline_s, detector.name, lambda: detector.detect(pictures))
     check_answer(answer, len(pictures), detector)
     strong_enough = [
-        part.where(np.asarray([score >= look.weak.get(label, 0.0) for score, label in zip(part.score, part.label, strict=True)], bool)) for part in answer
+        one.where(np.asarray([score >= look.weak.get(label, 0.0) for score, label in zip(one.score, one.label, strict=True)], bool)) for one in answer
     ]
-    seen = merged(list(zip(fine, strong_enough, strict=False)), size_wh)
-    if coarse:
-        seen = by_size(seen, merged(list(zip(coarse, strong_enough[len(fine) :], strict=True)), size_wh), max(size_wh))
+    seen_fine = merged(list(zip(fine, strong_enough, strict=False)), size_wh)
+    seen_coarse = merged(list(zip(coarse, strong_enough[len(fine) :], strict=True)), size_wh)
+    if fine and coarse:
+        seen = by_size(seen_fine, seen_coarse, max(size_wh))
+    else:
+        seen = without_unsure_large(seen_fine, max(size_wh)) if part == "fine" else seen_fine if fine else seen_coarse
     return in_company(fused(seen))
 
 

@@ -1,11 +1,14 @@
-"""How a picture is looked at: size, tiles, what is returned, where nothing is wanted."""
+"""How pictures are looked at: sizes, tiles, which of them when, what is returned, where nothing is wanted."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
+Part = Literal["all", "fine", "coarse"]
 Box = tuple[float, float, float, float]
+NEIGHBOURS_S = 0.075  # Beyond, a person who runs has moved too far for one sighting to speak for the next.
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +18,8 @@ class LookPlan:
     `long_side` is the size of the picture that is made of a frame, in pixels; with `tile_wh` it is looked at in tiles
     of that size that share `tile_overlap` of it, and once more as a whole. With `coarse_side` it is looked at once more at
     that smaller size, for what fills much of it: networks know the sizes they were taught. A picture whose longer
-    side is below `least_side` is enlarged to that; with `mirrored` everything is looked at both ways round. `weak` holds, for each label, the score
+    side is below `least_side` is enlarged to that; with `mirrored` everything is looked at both ways round. With `in_turn` neighbours in time share the two
+    looks (`Turns`). `weak` holds, for each label, the score
     from which detections are returned (a label without one: all); which of them are strong is not decided here.
     `ignore_zones_xyxy` are boxes of the displayed picture at full size: what has its centre in one is dropped and
     counted. `deadline_s` bounds one detector's look at one frame, for detectors that have no clock of their own.
@@ -27,6 +31,7 @@ class LookPlan:
     coarse_side: int | None = None
     least_side: int | None = None
     mirrored: bool = False
+    in_turn: bool = False
     weak: Mapping[str, float] = field(default_factory=dict)
     ignore_zones_xyxy: tuple[Box, ...] = ()
     deadline_s: float = 60.0
@@ -38,3 +43,25 @@ class LookPlan:
             raise ValueError("tiles share 0 to 0.9 of their size")
         if self.deadline_s <= 0:
             raise ValueError("a deadline lies in the future")
+
+
+class Turns:
+    """Which part of a look each frame of a stream gets: a frame's neighbours, a moment away, get the other.
+
+    What one size of picture shows a network and another does not, the tracker carries from frame to frame. So two frames have
+    for one look each what each of them would have for two. Where frames are far apart in time each gets all of it.
+    """
+
+    def __init__(self, look: LookPlan) -> None:
+        self._in_turn = look.in_turn and look.coarse_side is not None
+        self._last_s: float | None = None
+        self._fine = True
+
+    def next(self, time_s: float) -> Part:
+        """The part for the next frame, which is shown at `time_s`."""
+        near = self._last_s is not None and 0 <= time_s - self._last_s <= NEIGHBOURS_S
+        self._last_s = time_s
+        if not self._in_turn or not near:
+            return "all"
+        self._fine = not self._fine
+        return "fine" if self._fine else "coarse"

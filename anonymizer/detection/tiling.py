@@ -13,7 +13,7 @@ from anonymizer.detection.nms import areas, intersections, suppressed
 from anonymizer.types import Detections
 
 BORDER_PX = 4  # A box that ends this close to a tile's inner edge may have been cut by it.
-_HALF = 0.5  # A coarse picture that is hardly smaller shows nothing new,
+_SMALLER = 0.7  # A coarse picture that is hardly smaller shows nothing new,
 _LEAST_COARSE = 80  # nor does one in which a face is a few pixels.
 _MOST_ENLARGED = 2.0  # Beyond, no detail is left for a network to know anything by.
 # Shares of the picture's longer side, chosen on moving clips: large false faces go, faces that fill the picture come.
@@ -66,14 +66,14 @@ def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap:
 
 
 def coarse_view(picture_wh: tuple[int, int], coarse_side: int | None) -> tuple[View, ...]:
-    """The whole picture at its coarse size, if one is asked for: that side at most, and half of the picture's own.
+    """The whole picture at its coarse size, if one is asked for: that side at most, and so much smaller than the picture's own.
 
     >>> coarse_view((640, 360), 480)[0].scale, coarse_view((100, 80), 480)
-    (0.5, ())
+    (0.7, ())
     """
-    if coarse_side is None or max(picture_wh) * _HALF < _LEAST_COARSE:
+    if coarse_side is None or max(picture_wh) * _SMALLER < _LEAST_COARSE:
         return ()
-    return (View((0, 0, *picture_wh), min(coarse_side / max(picture_wh), _HALF)),)
+    return (View((0, 0, *picture_wh), min(coarse_side / max(picture_wh), _SMALLER)),)
 
 
 def both_ways(parts: tuple[View, ...]) -> tuple[View, ...]:
@@ -82,12 +82,13 @@ def both_ways(parts: tuple[View, ...]) -> tuple[View, ...]:
 
 
 def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:
-    """What both looks saw, but for what each sees badly: the coarse one small things, the fine one large ones.
+    """What both looks saw, but for what each sees badly: the coarse one small things, the fine one large ones."""
+    return Detections.joined([without_unsure_large(fine, long_side), coarse.where(_longer_sides(coarse) >= COARSE_FROM * long_side)])
 
-    A large thing that the fine look is sure of stays.
-    """
-    large = _longer_sides(fine) > FINE_UP_TO * long_side
-    return Detections.joined([fine.where(~large | (fine.score >= SURE)), coarse.where(_longer_sides(coarse) >= COARSE_FROM * long_side)])
+
+def without_unsure_large(fine: Detections, long_side: int) -> Detections:
+    """What a fine look saw, but for large things that it is not sure of: a knee, seen that near, has the skin of a face."""
+    return fine.where((_longer_sides(fine) <= FINE_UP_TO * long_side) | (fine.score >= SURE))
 
 
 def _longer_sides(found: Detections) -> NDArray[np.float32]:
@@ -112,6 +113,8 @@ def merged(parts: Sequence[tuple[View, Detections]], picture_wh: tuple[int, int]
 
     Boxes that a tile cut are joined with the others of the same thing to one box around them: never to a smaller one.
     """
+    if not parts:
+        return Detections.none()
     boxes, cuts = [], []
     for view, found in parts:
         left, top, right, bottom = view.xyxy

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from anonymizer.detection.tiling import View, merged, views
+from anonymizer.detection.tiling import View, both_ways, merged, views
 from anonymizer.types import Detections
 
 WH = (200, 100)
@@ -44,6 +44,23 @@ def test_small_picture_is_looked_at_once():
 
 def test_view_shrinks_its_part():
     assert View((10, 20, 110, 80), 0.5).of(np.zeros((100, 200, 3), np.uint8)).shape == (30, 50, 3)
+
+
+def test_small_picture_is_enlarged_at_most_twice():
+    assert views((300, 200), None, 0.2, 450) == (View((0, 0, 300, 200), 1.5),)
+    assert views((300, 200), None, 0.2, 2000) == (View((0, 0, 300, 200), 2.0),)
+    assert views((300, 200), (320, 256), 0.2, 200) == (View((0, 0, 300, 200)),)
+    assert View((0, 0, 100, 50), 2.0).of(np.zeros((50, 100, 3), np.uint8)).shape == (100, 200, 3)
+
+
+@pytest.mark.parametrize("view", [View((40, 20, 200, 100)), View((0, 0, 200, 100), 0.5), View((40, 20, 140, 100), 1.5)])
+def test_what_is_found_in_a_mirrored_view_lies_where_it_is_in_the_picture(view):
+    picture = np.zeros((100, 200, 3), np.uint8)
+    picture[40:60, 60:80] = 255
+    for seen in both_ways((view,)):
+        rows, columns = np.nonzero(seen.of(picture)[..., 0] > 127)
+        found = Detections.of([[columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]], [0.5], "face")
+        assert seen.placed(found).xyxy[0].tolist() == pytest.approx([60, 40, 80, 60], abs=1)
 
 
 WHOLE_BOX = (60.0, 20.0, 150.0, 70.0)
