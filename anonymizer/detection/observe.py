@@ -40,8 +40,10 @@ def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan, par
 def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part) -> Detections:
     """What one detector sees in a picture, in its pixels, from the weak thresholds on, each thing once."""
     size_wh = (rgb.shape[1], rgb.shape[0])
-    coarse = () if part == "fine" else coarse_view(size_wh, look.coarse_side)
-    fine = () if coarse and part == "coarse" else views(size_wh, look.tile_wh, look.tile_overlap, look.least_side)
+    coarse = coarse_view(size_wh, look.coarse_side)
+    part = part if coarse else "all"
+    fine = () if part == "coarse" else views(size_wh, look.tile_wh, look.tile_overlap, look.least_side)
+    coarse = () if part == "fine" else coarse
     if look.mirrored:
         fine, coarse = both_ways(fine), both_ways(coarse)
     pictures = [view.of(rgb) for view in (*fine, *coarse)]
@@ -54,8 +56,10 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
     seen_coarse = merged(list(zip(coarse, strong_enough[len(fine) :], strict=True)), size_wh)
     if fine and coarse:
         seen = by_size(seen_fine, seen_coarse, max(size_wh))
+    elif part == "fine":
+        seen = without_unsure_large(seen_fine, max(size_wh))
     else:
-        seen = without_unsure_large(seen_fine, max(size_wh)) if part == "fine" else seen_fine if fine else seen_coarse
+        seen = seen_fine if fine else seen_coarse
     return in_company(fused(seen))
 
 
