@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.detection.detector import Detector
+from anonymizer.detection.doubt import doubted
 from anonymizer.detection.nms import fused, in_company
 from anonymizer.detection.schedule import LookPlan, Part
 from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views, without_unsure_large
@@ -60,7 +61,7 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
         seen = without_unsure_large(seen_fine, max(size_wh))
     else:
         seen = seen_fine if fine else seen_coarse
-    return in_company(fused(seen))
+    return doubted(in_company(fused(seen)), max(size_wh))
 
 
 def check_answer(answer: list[Detections], pictures: int, detector: Detector) -> None:

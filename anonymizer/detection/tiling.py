@@ -87,7 +87,7 @@ def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:
 
 
 def without_unsure_large(fine: Detections, long_side: int) -> Detections:
-    """What a fine look saw, but for large things that it is not sure of: a knee, seen that near, has the skin of a face."""
+    """What a fine look saw, but for large things that it is not sure of: a knee, seen so near, has the skin of a face."""
     return fine.where((_longer_sides(fine) <= FINE_UP_TO * long_side) | (fine.score >= SURE))
 
 
