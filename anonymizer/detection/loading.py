@@ -163,7 +163,7 @@ def classes_of(label: str, names: Sequence[str], file_name: str, *, alone: bool)
 
 
 def _exactly(label: str, name: str) -> bool:
-    return _words(name) == _words(label) or label.lower() == name.strip().lower()
+    return label.strip().lower() == name.strip().lower() or _words(label) == _words(name) != []
 
 
 def _among_its_words(label: str, name: str) -> bool:

@@ -69,9 +69,11 @@ class TorchNetwork:
                 raw = np.asarray(output.numpy())
         except Exception as error:  # torch's and Ultralytics', about a file from anywhere
             raise ModelError(f"{self.name}: the network failed while running ({first_line(error)})", hint="check that the file is whole") from error
-        axis, told = (2, 6) if self._end_to_end else (1, 4 + len(self.class_names))
+        told = 6 if self._end_to_end else 4 + len(self.class_names)
         # Only where the count is right: of a network with more classes than names the first ones would be taken for all.
-        return raw.take(range(told), axis) if raw.ndim == 3 and raw.shape[axis] == told + self._surplus else raw
+        if raw.ndim != 3 or raw.shape[2 if self._end_to_end else 1] != told + self._surplus:
+            return raw
+        return raw[:, :, :told] if self._end_to_end else raw[:, :told]
 
 
 def load_checkpoint(path: Path) -> Any:

@@ -32,7 +32,7 @@ def scoring(config: str, scores: Mapping[str, float], kind: str = "DetectionMode
     model.names = dict(enumerate(scores))
     head = model.model[-1]
     _square_boxes(head)
-    for branches in (head.cv3, getattr(head, "one2one_cv3", [])):
+    for branches in (head.cv3, getattr(head, "one2one_cv3", None) or []):
         for branch in branches:
             branch[-1].weight.data.zero_()
             for at, score in enumerate(scores.values()):
@@ -71,7 +71,7 @@ def prompt_free(config: str, kind: str, told: Mapping[str, float]) -> Any:
 
 
 def _square_boxes(head: Any) -> None:
-    for branches in (head.cv2, getattr(head, "one2one_cv2", [])):
+    for branches in (head.cv2, getattr(head, "one2one_cv2", None) or []):
         for branch in branches:
             branch[-1].weight.data.zero_()
             if head.reg_max > 1:

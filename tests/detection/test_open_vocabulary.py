@@ -26,8 +26,8 @@ def test_yoloe_that_was_told_words_finds_the_labels_of_those_names(tmp_path, con
     assert untested_labels(("screen", "document"), weights) == ("screen", "document")
 
 
-def told_in_vain(model):
-    """As a YOLOE is downloaded."""
+def as_downloaded(model):
+    """Without embeddings."""
 
 
 def of_zeros(model):
@@ -39,7 +39,7 @@ def of_another_number(model):
     model.pe, model.names = torch.nn.functional.normalize(torch.ones(1, 3, 512), dim=-1), {0: "screen", 1: "document"}
 
 
-@pytest.mark.parametrize("spoil", [told_in_vain, of_zeros, of_another_number])
+@pytest.mark.parametrize("spoil", [as_downloaded, of_zeros, of_another_number])
 @pytest.mark.parametrize("labels", [("screen",), ("screen", "document")])
 def test_yoloe_without_words_is_refused_with_the_way_to_tell_it(tmp_path, spoil, labels):
     model = checkpoints.looking_for("yoloe-v8n.yaml", "YOLOEModel", {})
