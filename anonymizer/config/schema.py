@@ -39,6 +39,13 @@ def _listed(value: Any) -> Any:
     return value
 
 
+def _bare_labels(value: Any) -> Any:
+    """ "screen, document" as "screen,document": labels of `detect` have lost their blanks too."""
+    if not isinstance(value, dict):
+        return value
+    return {",".join(part.strip() for part in key.split(",")) if isinstance(key, str) else key: file for key, file in value.items()}
+
+
 def _color(value: Any) -> Any:
     if value is None:
         return None
@@ -146,7 +153,7 @@ class Config(_Section):
     """Everything a run can be told. Frozen and checked; a wrong value is a pydantic ValidationError, which is a ValueError."""
 
     detect: Labels = Field(default=SHIPPED_LABELS, description="What is looked for; `none` leaves the zones alone.")
-    weights: dict[str, str] = Field(
+    weights: Annotated[dict[str, str], BeforeValidator(_bare_labels)] = Field(
         default_factory=dict, description="Own weights by label (`face: my.onnx`, or `face,plate: my.onnx`); a label without an entry uses the shipped ones."
     )
     preset: Literal["fast", "balanced", "thorough"] = Field(default="balanced", description="Detection quality.")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import difflib
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anonymizer.detection.canary import FOREIGN_MIN_IOU, canary, require_canary
 from anonymizer.detection.detector import Detector
 from anonymizer.detection.model_store import ModelCard, card_beside, shipped_models, verify
 from anonymizer.detection.onnx_network import OnnxNetwork
+from anonymizer.detection.open_vocabulary import how_to_tell
 from anonymizer.detection.session import TIMEOUT_S
 from anonymizer.detection.thresholds import Thresholds, thresholds_for
 from anonymizer.detection.yolo import Network, YoloDetector
 from anonymizer.errors import ConfigError, ModelError
 from anonymizer.regular import read_regular
 
+_MOST_ALIKE = 20  # Nobody means all of COCO's eighty classes by one label.
+_NEAR = 0.75  # of difflib: "screan" is nearly "screen", and "face" not nearly "surface"
 _MOST_BYTES = 1 << 31  # An ONNX file is one protobuf message, which cannot be longer.
 
 
@@ -76,12 +81,10 @@ def _card_beside(path: Path) -> ModelCard | None:
 
 def _by_source(labels: Sequence[str], weights: Mapping[str, str], cards: Mapping[str, ModelCard]) -> dict[str, list[str]]:
     """Which labels each model name or file has to find, every label once."""
-    chosen: dict[str, str] = {}
-    for several, source in weights.items():
-        for label in several.split(","):
-            if label not in labels:
-                raise ConfigError(f"weights are given for '{label}', which is not looked for", hint=f"add it: --detect {','.join([*labels, label])}")
-            chosen[label] = source
+    chosen = {label: source for several, source in weights.items() for label in several.split(",")}
+    if unused := [label for label in chosen if label not in labels]:
+        hint = f"add {'it' if len(unused) == 1 else 'them'}: --detect {_quoted(','.join([*labels, *unused]))}"
+        raise ConfigError(f"weights are given for '{unused[0]}', which is not looked for", hint=hint)
     sources: dict[str, list[str]] = {}
     for label in dict.fromkeys(labels):
         found = chosen.get(label) or next((card.name for card in cards.values() if label in card.labels), None)
@@ -110,10 +113,18 @@ def _foreign(path: Path, wanted: Sequence[str], threads: int | None, timeout_s: 
     if path.suffix.lower() == ".pt":
         from anonymizer.detection.ultralytics_engine import TorchNetwork
 
-        network = TorchNetwork(path, threads=threads)
+        network = TorchNetwork(path, threads=threads, labels=wanted)
     else:
         network = OnnxNetwork(_bytes_of(path), path.name, threads=threads, timeout_s=timeout_s)
-    detector = YoloDetector(network, {label: classes_of(label, network.class_names, path.name, alone=len(wanted) == 1) for label in wanted})
+    # In an open vocabulary a label that is none of its words is something else than all of them.
+    alone = len(wanted) == 1 and not network.open_vocabulary
+    try:
+        classes = {label: classes_of(label, network.class_names, path.name, alone=alone) for label in wanted}
+    except ConfigError as error:
+        if network.open_vocabulary and len(network.class_names) <= _MOST_ALIKE:
+            raise ConfigError(error.problem, hint=how_to_tell(path.with_suffix(".pt").name, wanted)) from error
+        raise
+    detector = YoloDetector(network, classes)
     hint = f"nothing would be covered; if it is made for special ones only, give it a label of its own: --detect LABEL --weights LABEL={path.name}"
     require_canary(detector, timeout_s, min_iou=FOREIGN_MIN_IOU, hint=hint)
     return detector
@@ -130,30 +141,44 @@ def _bytes_of(path: Path) -> bytes:
 
 
 def classes_of(label: str, names: Sequence[str], file_name: str, *, alone: bool) -> list[int] | None:
-    """Which classes of a network count as a label: those of its name, those with it as a word, or (None) all of them.
+    """Which classes of a network count as a label: those of its name, those with it among their words, or (None) all of them.
 
-    All only where the network serves that label alone: who says `face=my.onnx` says that what it finds are faces.
+    All only where the network serves that label alone and knows few classes, none of them nearly of that name: who says
+    `face=my.onnx` says that what it finds are faces, and who says `fcae=my.onnx` has slipped.
 
     >>> classes_of("plate", ["car", "license_plate"], "my.onnx", alone=True)
     [1]
     """
-    for matches in (_exactly, _as_word):
+    for matches in (_exactly, _among_its_words):
         if found := [index for index, name in enumerate(names) if matches(label, name)]:
             return found
-    if alone:
+    near = difflib.get_close_matches(label.lower(), [name.lower() for name in names], n=3, cutoff=_NEAR)
+    if alone and len(names) <= _MOST_ALIKE and (len(names) == 1 or not near):
         return None
-    known = f"it knows {_listed(names)}" if names else "it does not tell its class names, so it can serve one label only"
+    if not names:
+        known = "it does not tell its class names, so it can serve one label only"
+    else:
+        known = f"did you mean {' or '.join(near)}?" if near else f"it knows {_listed(names)}"
     raise ConfigError(f"{file_name}: the network has no class for '{label}'", hint=known)
 
 
 def _exactly(label: str, name: str) -> bool:
-    return name.strip().lower() == label.lower()
+    return label.strip().lower() == name.strip().lower() or _words(label) == _words(name) != []
 
 
-def _as_word(label: str, name: str) -> bool:
-    return label.lower() in name.lower().replace("_", " ").replace("-", " ").split()
+def _among_its_words(label: str, name: str) -> bool:
+    """Whether a label's words stand beside each other in a name: "plate" and "license plate" in "car_license-plate"."""
+    return f" {' '.join(_words(label))} " in f" {' '.join(_words(name))} "
 
 
-def _listed(names: Iterable[str]) -> str:
-    listed = list(names)
-    return ", ".join(listed[:12]) + (", ..." if len(listed) > 12 else "")
+def _words(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower())
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def _quoted(labels: str) -> str:
+    """As a shell takes it."""
+    return f'"{labels}"' if " " in labels else labels

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.detection.open_vocabulary import is_open
 from anonymizer.detection.session import TIMEOUT_S, OnnxSession
 from anonymizer.errors import ModelError
 
@@ -26,7 +27,11 @@ class OnnxNetwork:
         task = self._session.metadata.get("task", "detect")
         if task not in _TASKS:
             raise ModelError(f"{name}: a network of the task '{task}' does not give upright boxes", hint="use a network of the task 'detect'")
+        head = self._session.metadata.get("head", "")
+        if head == "RTDETRDecoder":  # Its boxes would be read as corners and be a pixel large.
+            raise ModelError(f"{name}: RT-DETR networks are not supported", hint="detectors are Ultralytics YOLO networks exported to ONNX")
         self.more_channels = _TASKS[task]
+        self.open_vocabulary = is_open(head)
         self.fixed_batch = batch
         self.fixed_wh = (width, height) if width and height else None
         self.metadata = self._session.metadata

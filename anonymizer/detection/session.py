@@ -45,6 +45,8 @@ class OnnxSession:
         try:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # ONNX Runtime's errors share no base below this one
+            if not model or any(words in str(error) for words in ("INVALID_PROTOBUF", "No graph was found")):
+                raise ModelError(f"{name}: the file is cut short, damaged, or no ONNX network", hint="get the file again") from error
             raise ModelError(
                 f"{name}: ONNX Runtime cannot load this network ({first_line(error)})",
                 hint="export it again in one file, for instance with: yolo export model=FILE.pt format=onnx",

@@ -14,12 +14,15 @@ import os
 import sys
 import tempfile
 import types
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.detection.open_vocabulary import is_open, require_words
+from anonymizer.detection.pt_file import require_whole, why_refused
 from anonymizer.detection.session import available_cores, first_line
 from anonymizer.errors import ConfigError, ModelError
 
@@ -27,36 +30,50 @@ _EXTRA = 'pip install "video-anonymizer[ultralytics]"'
 
 
 class TorchNetwork:
-    """A YOLO network of the task detect, segment or pose, on the CPU.
+    """A YOLO network of the task detect, segment or pose, on the CPU; `labels` are what an open-vocabulary one is wanted for.
 
     It has no clock of its own: its deadline is the one of whoever calls it (`observe`, the canary).
     """
 
+    more_channels = False  # Masks and key points are cut off here, where it is known how many there are.
     fixed_batch: int | None = None
     fixed_wh: tuple[int, int] | None = None
 
-    def __init__(self, path: Path, *, threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, threads: int | None = None, labels: Sequence[str] = ()) -> None:
         self.name = path.name
         model = load_checkpoint(path)
         self._torch = importlib.import_module("torch")
         self._torch.set_num_threads(threads or available_cores())
-        names, task = model.names, model.task
-        self.class_names = tuple(str(names[index]) for index in range(len(names)))
-        if task not in ("detect", "segment", "pose"):
-            raise ModelError(f"{path.name}: a network of the task '{task}' does not give upright boxes", hint="use a network of the task 'detect'")
-        self.more_channels = task != "detect"
+        self.class_names = tuple(str(model.names[index]) for index in range(len(model.names)))
+        head, heads = model.model[-1], importlib.import_module("ultralytics.nn.modules.head")
+        # By the head, not by the task that the checkpoint tells: RT-DETR's is 'detect' too, and its boxes would be misread.
+        if not isinstance(head, heads.Detect) or isinstance(head, heads.OBB):
+            raise ModelError(
+                f"{path.name}: a network with the head {type(head).__name__} does not give upright boxes as YOLO does",
+                hint="use a network of the task 'detect'",
+            )
+        self.open_vocabulary = is_open(type(head).__name__)
+        if self.open_vocabulary:
+            require_words(model, path.name, labels)
         self._model = model.fuse(verbose=False)
+        self._end_to_end = bool(head.end2end)
+        self._surplus = int(getattr(head, "nm", 0) or getattr(head, "nk", 0))  # channels of masks or key points
 
     def run(self, blob: NDArray[np.float32]) -> NDArray[Any]:
-        """The network's first output."""
+        """The network's boxes and scores."""
         try:
             with self._torch.inference_mode():
                 output = self._model(self._torch.from_numpy(blob))
-        except Exception as error:
+                while isinstance(output, (tuple, list)):
+                    output = output[0]
+                raw = np.asarray(output.numpy())
+        except Exception as error:  # torch's and Ultralytics', about a file from anywhere
             raise ModelError(f"{self.name}: the network failed while running ({first_line(error)})", hint="check that the file is whole") from error
-        while isinstance(output, (tuple, list)):
-            output = output[0]
-        return np.asarray(output.numpy())
+        told = 6 if self._end_to_end else 4 + len(self.class_names)
+        # Only where the count is right: of a network with more classes than names the first ones would be taken for all.
+        if raw.ndim != 3 or raw.shape[2 if self._end_to_end else 1] != told + self._surplus:
+            return raw
+        return raw[:, :, :told] if self._end_to_end else raw[:, :told]
 
 
 def load_checkpoint(path: Path) -> Any:
@@ -65,6 +82,10 @@ def load_checkpoint(path: Path) -> Any:
         what = "is not a file" if path.exists() else "there is no such file"  # A pipe would hang whoever opens it.
         raise ModelError(f"{path.name}: {what}", hint="say --weights LABEL=FILE with an existing .onnx or .pt file")
     tasks = ready_ultralytics(path.name)
+    require_whole(path)
+    # On an older torch Ultralytics reads checkpoints in a way that runs code in them.
+    if not hasattr(importlib.import_module("torch").serialization, "get_unsafe_globals_in_checkpoint"):
+        raise ConfigError(f"{path.name}: the installed torch is too old to read a checkpoint safely", hint="install torch 2.6 or newer, or give .onnx weights")
     try:
         # Under a name of no meaning: a file called like one of Ultralytics' own would be looked for on the network.
         with tempfile.TemporaryDirectory(prefix="anonymizer-") as folder:
@@ -73,13 +94,10 @@ def load_checkpoint(path: Path) -> Any:
         model = checkpoint.get("ema") or checkpoint["model"]
         model = model.float().eval()
         model.task = getattr(model, "task", None) or tasks.guess_model_task(model)
-        if not len(model.names):
+        if not [model.names[index] for index in range(len(model.names))]:
             raise ValueError("no classes")
     except Exception as error:  # a file from anywhere, read by two libraries
-        raise ModelError(
-            f"{path.name}: Ultralytics cannot load this checkpoint ({type(error).__name__})",
-            hint="export it where it was trained: yolo export model=FILE.pt format=onnx dynamic=True",
-        ) from error
+        raise why_refused(path.name, error) from error
     return model
 
 

@@ -32,12 +32,14 @@ class Network(Protocol):
     """Something that runs a YOLO network: a batch [N, 3, H, W] of RGB 0..1 in, its raw output out.
 
     `class_names` is empty where the file does not tell them. `more_channels` says that masks or key points follow
-    the scores. `fixed_batch` and `fixed_wh` are None where the network takes any (sides then are multiples of 32).
+    the scores, `open_vocabulary` that its classes are words that somebody told it. `fixed_batch` and `fixed_wh` are
+    None where the network takes any (sides then are multiples of 32).
     """
 
     name: str
     class_names: tuple[str, ...]
     more_channels: bool
+    open_vocabulary: bool
     fixed_batch: int | None
     fixed_wh: tuple[int, int] | None
 
@@ -180,6 +182,8 @@ def check_raw(raw: NDArray[Any], batch: int, layout: Layout, name: str) -> None:
         raise ModelError(f"{name}: the network gives scores outside 0..1", hint="export it with its sigmoid, as Ultralytics does")
     if layout.kind == "end_to_end" and layout.classes:
         index = raw[:, :, 5][raw[:, :, 4] > SCORE_FLOOR]
+        if (index != np.rint(index)).any():
+            raise ModelError(f"{name}: the network gives class numbers that are none", hint="detectors are Ultralytics YOLO networks, RT-DETR is none")
         if index.size and (index.min() < 0 or index.max() >= layout.classes):
             raise ModelError(f"{name}: the network found a class that it has no name for", hint="export it again with its names")
 

@@ -28,13 +28,13 @@ def load_data(path: Path, naming: Naming, wanted: str = "auto") -> DataSet:
     if kind == "clips":
         clips = load_clips(root, naming)
         if not any(box.label in clip.labelled for clip in clips for frame in clip.frames for box in frame):
-            raise SourceError(f"{name}: holds no labelled clip with {_any_of(naming)}", hint=_HINT)
+            raise SourceError(f"{name}: holds no labelled clip with {_any_of(naming)}", hint=_otherwise(naming))
         return DataSet(name, kind, clips=clips)
     pictures = {"yolo": load_yolo, "wider": load_wider, "coco": load_coco}[kind](root, naming)
     if not pictures:
         raise SourceError(f"{name}: holds no picture", hint=_HINT)
     if not any(picture.boxes or picture.free for picture in pictures):
-        raise SourceError(f"{name}: holds no label of {_any_of(naming)}", hint=_HINT)
+        raise SourceError(f"{name}: holds no label of {_any_of(naming)}", hint=_otherwise(naming))
     return DataSet(name, kind, pictures=pictures)
 
 
@@ -69,3 +69,7 @@ def _only(candidates: list[Path]) -> Path:
 
 def _any_of(naming: Naming) -> str:
     return " or ".join(naming.labels)
+
+
+def _otherwise(naming: Naming) -> str:
+    return f"look for what it marks, or say which of its classes is meant: --rename NAME={naming.labels[0] if naming.labels else 'LABEL'}"

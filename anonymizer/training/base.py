@@ -65,17 +65,16 @@ def read_base(source: str, labels: Sequence[str], renamed: Mapping[str, str], th
     else:
         known = ", ".join(card.name for card in shipped_models())
         raise ConfigError(f"--base: {source!r} is no shipped model and no .onnx or .pt file", hint=f"shipped are: {known}")
-    network: Network
-    if path.suffix.lower() == ".pt":
-        network = TorchNetwork(path, threads=threads)
+    own_pt = path.suffix.lower() == ".pt"
+    if own_pt:
         model = load_checkpoint(path)
         architecture, state = _architecture_of(getattr(model, "yaml", {})), model.state_dict()
     else:
         onnx_network = OnnxNetwork(content, name, threads=threads)
-        network, architecture = onnx_network, onnx_network.metadata.get("architecture", _SHIPPED_ARCHITECTURE)
-        state = _weights_in(content, name)
+        architecture, state = onnx_network.metadata.get("architecture", _SHIPPED_ARCHITECTURE), _weights_in(content, name)
     if not _ARCHITECTURES.fullmatch(architecture):
         raise ModelError(f"{name}: a network of the build '{architecture[:40]}' cannot be trained on", hint="YOLOv8 and YOLO11 detectors can")
+    network: Network = TorchNetwork(path, threads=threads) if own_pt else onnx_network
     names = network.class_names
     classes = {label: found for label in labels if (found := tuple(at for at, given in enumerate(names) if _label_of(given, renamed) == label))}
     if not classes and card is None:

@@ -218,3 +218,8 @@ def test_error_is_short_however_long_the_wrong_value_is(tmp_path: Path, text: st
         load_config(file=tmp_path / "my.yaml")
     assert len(caught.value.problem) < 320
     assert len(caught.value.hint or "") < 320
+
+
+def test_blanks_after_commas_are_no_part_of_a_label() -> None:
+    config = load_config({"detect": "face, screen, sticky note", "weights": {"screen, sticky note": "my.onnx"}}).config
+    assert config.weights == {"screen,sticky note": "my.onnx"}

@@ -39,6 +39,7 @@ def answering(
     *,
     names: str | None = "{0: 'face', 1: 'plate'}",
     task: str = "detect",
+    head: str | None = None,
     input_shape: Shape = DYNAMIC,
     bright: str = "same",
 ) -> bytes:
@@ -93,7 +94,7 @@ def answering(
         initializers,
     )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    for key, value in (("task", task), ("names", names)):
+    for key, value in (("task", task), ("names", names), ("head", head)):
         if value is not None:
             entry = model.metadata_props.add()
             entry.key, entry.value = key, value

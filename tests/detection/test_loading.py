@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from anonymizer.detection import label_thresholds, load_detectors, shipped_model
 from anonymizer.detection.loading import classes_of
 from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, ModelError
-from anonymizer.pipeline import anonymize_video
+from anonymizer.pipeline import anonymize_video, detect_video
 from tests.detection.networks import anchors_last, answering, seeing
 
 
@@ -82,7 +83,11 @@ CLASSES = [
     pytest.param("face", ["face", "plate"], True, [0], id="by-name"),
     pytest.param("face", ["plate", "FACE"], True, [1], id="by-name-in-capitals"),
     pytest.param("plate", ["car", "license-plate", "motorcycle plate"], True, [1, 2], id="by-word"),
+    pytest.param("licence plate", ["licence_plate", "plate"], True, [0], id="two-words-by-name"),
+    pytest.param("licence plate", ["car-licence-plate", "plate"], True, [0], id="two-words-beside-each-other"),
+    pytest.param("screen", ["monitor/screen", "document"], False, [0], id="one-of-two-words-for-it"),
     pytest.param("face", ["mask", "no mask"], True, None, id="all"),
+    pytest.param("head", ["heads"], True, None, id="all-of-one"),
     pytest.param("face", [], True, None, id="all-of-a-nameless"),
     pytest.param("face", ["surface"], True, None, id="part-of-a-word-is-no-name"),
     pytest.param("plate", ["face", "plate"], False, [1], id="by-name-among-several"),
@@ -92,6 +97,53 @@ CLASSES = [
 @pytest.mark.parametrize(("label", "names", "alone", "expected"), CLASSES)
 def test_classes_that_count_as_a_label(label, names, alone, expected):
     assert classes_of(label, names, "my.onnx", alone=alone) == expected
+
+
+COCO = [f"thing {number}" for number in range(80)]
+NO_CLASSES = [
+    pytest.param("screan", ["screen", "document"], "did you mean screen?", id="nearly-one-of-two"),
+    pytest.param("screen", COCO, "it knows thing 0, .*, thing 11 and 68 more", id="none-of-eighty"),
+    pytest.param("think 7", COCO, "did you mean thing 7", id="nearly-one-of-eighty"),
+]
+
+
+@pytest.mark.parametrize(("label", "names", "hint"), NO_CLASSES)
+def test_label_that_is_no_class_does_not_stand_for_all_of_them(label, names, hint):
+    with pytest.raises(ConfigError, match=f"my.onnx: the network has no class for '{label}'") as caught:
+        classes_of(label, names, "my.onnx", alone=True)
+    assert re.search(hint, caught.value.hint or "")
+
+
+def test_word_that_an_open_vocabulary_export_was_not_told_is_refused_with_the_way_to_tell_it(tmp_path):
+    path = tmp_path / "yoloe.onnx"
+    path.write_bytes(answering(anchors_last(), names="{0: 'screen', 1: 'document'}", head="YOLOESegment"))
+    (detector,) = load_detectors(("document",), {"document": str(path)}, threads=1)
+    assert detector.detect([np.zeros((64, 96, 3), np.uint8)])[0].label.tolist() == ["document"]
+    with pytest.raises(ConfigError, match=r"^yoloe\.onnx: the network has no class for 'sticky note'") as caught:
+        load_detectors(("sticky note",), {"sticky note": str(path)}, threads=1)
+    assert "m = YOLO('yoloe.pt'); m.set_classes(['sticky note'])" in (caught.value.hint or "")
+
+
+def test_weights_for_labels_that_are_not_looked_for_name_all_of_them(my_onnx):
+    with pytest.raises(ConfigError, match="'screen', which is not looked for") as caught:
+        load_detectors(("face",), {"screen,sticky note": my_onnx})
+    assert caught.value.hint == 'add them: --detect "face,screen,sticky note"'
+
+
+def test_heads_are_covered_with_an_ellipse_by_own_weights_beside_the_shipped_ones(tmp_path, make_clip):
+    raw = np.zeros((1, 6, 7), np.float32)
+    raw[0, :4, 0], raw[0, 5, 0] = (48, 32, 24, 30), 0.9
+    (tmp_path / "heads.onnx").write_bytes(answering(raw, names="{0: 'person', 1: 'head'}"))
+    settings = {"detect": ["face", "plate", "head"], "weights": {"head": str(tmp_path / "heads.onnx")}, "preset": "fast", "threads": 1}
+    decisions = []
+    report = detect_video(
+        make_clip(frames=2, size_wh=(96, 64)), Equipment.of(load_config(settings).config), on_frame=lambda frame, decision, geometry: decisions.append(decision)
+    )
+    covers = [region for decision in decisions for region in decision.regions]
+    assert [(cover.label, cover.shape) for cover in covers] == [("head", "ellipse")] * 2
+    for left, top, right, bottom in (cover.xyxy for cover in covers):
+        assert max(left - 36, top - 17, 60 - right, 47 - bottom) < 0  # a margin on every side
+    assert any("'head'" in warning for warning in report.warnings)
 
 
 def test_several_labels_need_a_class_each(my_onnx):

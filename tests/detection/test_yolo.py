@@ -81,6 +81,7 @@ NOT_DETECTORS = [
     pytest.param(answering(np.zeros((1, 1000), np.float32)), id="classifier-output"),
     pytest.param(answering(anchors_last(), task="classify"), id="classifier-by-its-word"),
     pytest.param(answering(anchors_last(), task="obb"), id="turned-boxes"),
+    pytest.param(answering(end_to_end(), head="RTDETRDecoder"), id="rt-detr-by-its-word"),
     pytest.param(answering(anchors_last(channels=9, anchors=10)), id="more-classes-than-names"),
     pytest.param(answering(np.zeros((2, 6, 7), np.float32)), id="other-batch"),
     pytest.param(answering(anchors_last(), input_shape=("batch", 1, "height", "width")), id="gray-input"),
@@ -122,6 +123,13 @@ def test_answer_with_an_unknown_class_is_an_error():
     raw = end_to_end()
     raw[0, 0, 5] = 7
     with pytest.raises(ModelError, match="no name"):
+        detector_of(answering(raw)).detect([BLACK])
+
+
+def test_rt_detr_with_two_classes_is_not_read_as_corners_score_and_class():
+    """[1, 300, 4 + 2]: centre and size in 0..1, then two scores; as boxes of corners they would be a pixel large."""
+    raw = np.full((1, 300, 6), 0.4, np.float32)
+    with pytest.raises(ModelError, match="class numbers that are none"):
         detector_of(answering(raw)).detect([BLACK])
 
 
