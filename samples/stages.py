@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from anonymizer.config import load_config
+from anonymizer.detection import Turns
 from anonymizer.equipment import Equipment
 from anonymizer.media import VideoReader, VideoWriter, picture_of, plan_encoding, probe
 from anonymizer.redaction import seal_frame
@@ -35,7 +36,7 @@ def step(name: str) -> Iterator[None]:
 
 def main(source: str, preset: str = "balanced", frames: str = "100") -> None:
     equipment = Equipment.of(load_config({"threads": 1, "preset": preset}).config)
-    info, waiting, count = probe(Path(source)), deque[Frame](), 0
+    info, waiting, turns, count = probe(Path(source)), deque[Frame](), Turns(equipment.look), 0
     tracker, effect = equipment.tracker_for(info.geometry, info.frame_rate), equipment.effect_for(info.geometry)
 
     def publish(decisions: list[Decision], writer: VideoWriter) -> None:
@@ -60,7 +61,7 @@ def main(source: str, preset: str = "balanced", frames: str = "100") -> None:
                 with step("shrink"):
                     picture = picture_of(frame, info.geometry, equipment.look.long_side)
                 with step("detect"):
-                    seen = equipment.observe(picture)
+                    seen = equipment.observe(picture, None, turns.next(frame.time_s))
                 with step("track"):
                     decisions = tracker.push(seen, frame.time_s, glimpse_of(picture.rgb))
                 publish(decisions, writer)

@@ -9,7 +9,7 @@ from anonymizer.types import Detections
 # Networks are sure of large faces; of what they are not, knees, bags and coats are the most, and cover the most. Chosen on
 # panning clips: without this, 86 % more picture than the truth is lost around plates in traffic, with it 50 %.
 _LABELS = ("face", "head")
-_FROM, _TO = 0.15, 0.35  # shares of the picture's longer side between which doubt grows,
+_FROM, _TO = 0.12, 0.30  # shares of the picture's longer side between which doubt grows,
 _MOST = 0.6  # to this factor,
 _SURE = 0.6  # for every score below this.
 
