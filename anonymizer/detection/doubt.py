@@ -17,7 +17,7 @@ _SURE = 0.6  # for every score below this.
 def doubted(found: Detections, long_side: int) -> Detections:
     """The same boxes, with lower scores for large faces that are not sure.
 
-    >>> doubted(Detections.of([[0, 0, 10, 10], [0, 0, 50, 50], [0, 0, 50, 50]], [0.2, 0.2, 0.7], "face"), 100).score.round(2).tolist()
+    >>> [round(score, 2) for score in doubted(Detections.of([[0, 0, 10, 10], [0, 0, 50, 50], [0, 0, 50, 50]], [0.2, 0.2, 0.7], "face"), 100).score.tolist()]
     [0.2, 0.12, 0.7]
     """
     side = np.maximum(found.xyxy[:, 2] - found.xyxy[:, 0], found.xyxy[:, 3] - found.xyxy[:, 1]) / long_side

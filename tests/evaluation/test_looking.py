@@ -21,7 +21,7 @@ BOTH = frozenset({"face", "plate"})
 
 @pytest.fixture
 def picture(tmp_path: Path) -> LabelledPicture:
-    path = write_yolo(tmp_path, "gate_1", (200, 150), face=[FACE, EDGE_FACE], plate=[PLATE])
+    path = write_yolo(tmp_path, "gate_1", (400, 300), face=[FACE, EDGE_FACE], plate=[PLATE])
     boxes = tuple(TrueBox(label, box) for label, box in (("face", FACE), ("face", EDGE_FACE), ("plate", PLATE)))
     return LabelledPicture(path, boxes, BOTH, frozenset(), "gate")
 

@@ -101,7 +101,6 @@ MATRIX = [
     Clip("huffyuv.avi", codec="huffyuv", pixel_format="yuv422p"),
     Clip("utvideo.avi", codec="utvideo", pixel_format="yuv420p"),
     Clip("rawvideo.avi", codec="rawvideo", pixel_format="yuv420p"),
-    Clip("rawvideo.mov", codec="rawvideo", pixel_format="uyvy422", out_codec="h264", out_pixel_format="yuv422p", notes=("h264 instead of rawvideo",)),
     Clip("dnxhd.mov", codec="dnxhd", pixel_format="yuv422p", options={"profile": "dnxhr_hq"}, size_wh=(256, 120)),
     Clip("one-frame.mp4", frames=1),
     Clip("two-frames.mkv", codec="libx265", options=QUIET, frames=2),
