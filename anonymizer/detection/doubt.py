@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from anonymizer.detection.tiling import longer_sides
 from anonymizer.types import Detections
 
 # Networks are sure of large faces; of what they are not, knees, bags and coats are the most, and cover the most. Chosen on
@@ -20,7 +21,7 @@ def doubted(found: Detections, long_side: int) -> Detections:
     >>> [round(score, 2) for score in doubted(Detections.of([[0, 0, 10, 10], [0, 0, 50, 50], [0, 0, 50, 50]], [0.2, 0.2, 0.7], "face"), 100).score.tolist()]
     [0.2, 0.12, 0.7]
     """
-    side = np.maximum(found.xyxy[:, 2] - found.xyxy[:, 0], found.xyxy[:, 3] - found.xyxy[:, 1]) / long_side
+    side = longer_sides(found) / long_side
     unsure = np.isin(found.label, _LABELS) & (found.score < _SURE)
     factor = np.where(unsure, np.interp(side, (_FROM, _TO), (1.0, _MOST)), 1.0)
     return Detections(found.xyxy, (found.score * factor).astype(np.float32), found.label)

@@ -83,15 +83,16 @@ def both_ways(parts: tuple[View, ...]) -> tuple[View, ...]:
 
 def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:
     """What both looks saw, but for what each sees badly: the coarse one small things, the fine one large ones."""
-    return Detections.joined([without_unsure_large(fine, long_side), coarse.where(_longer_sides(coarse) >= COARSE_FROM * long_side)])
+    return Detections.joined([without_unsure_large(fine, long_side), coarse.where(longer_sides(coarse) >= COARSE_FROM * long_side)])
 
 
 def without_unsure_large(fine: Detections, long_side: int) -> Detections:
     """What a fine look saw, but for large things that it is not sure of: a knee, seen so near, has the skin of a face."""
-    return fine.where((_longer_sides(fine) <= FINE_UP_TO * long_side) | (fine.score >= SURE))
+    return fine.where((longer_sides(fine) <= FINE_UP_TO * long_side) | (fine.score >= SURE))
 
 
-def _longer_sides(found: Detections) -> NDArray[np.float32]:
+def longer_sides(found: Detections) -> NDArray[np.float32]:
+    """The longer side of each box."""
     return np.asarray(np.maximum(found.xyxy[:, 2] - found.xyxy[:, 0], found.xyxy[:, 3] - found.xyxy[:, 1]))
 
 
