@@ -14,8 +14,9 @@ class LabelPolicy:
     """How one kind of object is believed and covered.
 
     A detection from `strong_score` on is always covered; one from `weak_score` on only beside a strong one of the
-    same track. The cover reaches `pad_share` of the box's width and height (less for small boxes) plus `pad_px` over
-    its sides; `pad_above` and `pad_below` say how many times `pad_share` over its upper and lower edge.
+    same track. The cover reaches `pad_share` of the box's width and height plus `pad_px` over its sides; `pad_above` and
+    `pad_below` say how many times `pad_share` over its upper and lower edge. `pad_by_size` says how much of `pad_share` a box
+    gets: rising longer sides as shares of the frame's, each with a factor; between two of them it goes in a straight line.
     """
 
     strong_score: float = 0.5
@@ -25,21 +26,26 @@ class LabelPolicy:
     pad_px: float = 0.5  # a box is a guess of whole pixels at best
     pad_above: float = 1.0
     pad_below: float = 1.0
+    # Small things are measured and labelled tightly, of large faces half of the sources mean the whole head.
+    pad_by_size: tuple[tuple[float, float], ...] = ((0.06, 0.15), (0.15, 1.0))
 
     def __post_init__(self) -> None:
         if not 0 <= self.weak_score <= self.strong_score <= 1:
             raise ValueError(f"scores want 0 <= weak <= strong <= 1, not {self.weak_score} and {self.strong_score}")
         if not min(self.pad_share, self.pad_px, self.pad_above, self.pad_below) >= 0:
             raise ValueError("a negative margin would leave a strong detection's edge clear")
+        sizes = [size for size, _ in self.pad_by_size]
+        if not sizes or sizes != sorted(sizes) or min(factor for _, factor in self.pad_by_size) < 0:
+            raise ValueError("a margin by size wants rising sizes, and no factor below 0")
 
 
 # Margins, measured on panning clips of labelled stills: an inscribed ellipse without a margin bares up to 24 % of the
-# faces of 64 to 128 px. Large faces need the larger share (covers.py says from which size on). What a detector's box of
-# a face lacks, it lacks above: of one in ten a fifth of its height and more, below a twentieth.
-_FACE = LabelPolicy(shape="ellipse", pad_share=0.2, pad_above=1.6, pad_below=0.2)
-DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType(
-    {"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.2), "plate": LabelPolicy(shape="box", pad_share=0.02)}
-)
+# faces of 64 to 128 px. Large faces need the larger share. What a detector's box of a face lacks, it lacks above: of one
+# in ten a fifth of its height and more, below a twentieth. Of plates, boxes of those of 50 to 100 px in 1280 are often a
+# fifteenth too short (with a fixed share of 0.02 for all sizes half as many again can be read); those of large plates hold them.
+_FACE = LabelPolicy(shape="ellipse", pad_share=0.2, pad_px=0.6, pad_above=1.6, pad_below=0.2)
+_PLATE = LabelPolicy(shape="box", pad_share=0.05, pad_above=1.6, pad_below=1.6, pad_by_size=((0.02, 0.3), (0.04, 1.0), (0.08, 1.0), (0.15, 0.2)))
+DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.2), "plate": _PLATE})
 
 
 @dataclass(frozen=True, slots=True)

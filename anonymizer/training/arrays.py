@@ -36,3 +36,13 @@ def mask(image: Image, box: Array, keep: Array) -> None:
         c, d = np.clip(other[[1, 3]] - y1, 0, y2 - y1).astype(int)
         filled[c:d, a:b] = area[c:d, a:b]
     image[y1:y2, x1:x2] = filled
+
+
+def for_warping(change: Array) -> Array:
+    """A map of points, 3x3, as OpenCV's warps want it: boxes count from a picture's corner, warps from its first pixel's middle.
+
+    Without it a mirrored picture lies a pixel beside its boxes.
+    """
+    to_corner, to_middle = np.eye(3, dtype=np.float32), np.eye(3, dtype=np.float32)
+    to_corner[:2, 2], to_middle[:2, 2] = 0.5, -0.5
+    return np.asarray(to_middle @ change @ to_corner, np.float32)

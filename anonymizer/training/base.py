@@ -99,6 +99,8 @@ def build(base: Base, labels: Sequence[str]) -> nn.Module:
         if given is not None and given.shape == value.shape and not _is_class_output(key, model):
             value.copy_(given)
         elif given is not None and _is_class_output(key, model) and given.shape[1:] == value.shape[1:]:
+            if key.endswith(".weight"):
+                value.zero_()  # Random ones would answer loudly to the base's features; so a new label begins at its prior.
             for at, label in enumerate(labels):
                 for index in base.classes.get(label, ())[:1]:
                     value[at] = given[index]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.training.arrays import Array, Image
+from anonymizer.training.arrays import Array, Image, for_warping
 from anonymizer.training.light import photometric, spoil
 from anonymizer.training.occlusions import occlude_faces
 from anonymizer.training.plates import replace_plates
@@ -118,7 +118,7 @@ class Composer:
             shift += np.clip(middle, cell / 2 - room, cell / 2 + room) - middle
         detail = rng.uniform(SOFTEST, 1) if rng.random() < wish.softened else 1.0
         image, factor = self._shrunk(image, scale * detail)
-        full = np.concatenate([matrix / factor, shift[:, None]], 1).astype(np.float32)
+        full = for_warping(np.vstack([np.concatenate([matrix / factor, shift[:, None]], 1), [0, 0, 1]]))[:2]
         fill = (FILL,) * 3 if rng.random() < 0.5 else tuple(int(v) for v in rng.integers(0, 255, 3))
         out = cv2.warpAffine(image, full, (int(width), int(height)), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=fill)
         cell_image: Image = np.asarray(out, np.uint8)

@@ -46,7 +46,7 @@ def _noise(rng: np.random.Generator, image: Image, sigma: float) -> Image:
 
 
 def _motion(rng: np.random.Generator, image: Image) -> Image:
-    length = int(rng.integers(3, 8))
+    length = 2 * int(rng.integers(1, 4)) + 1  # odd: an even one has no middle, and would move what it blurs
     kernel = np.zeros((length, length), np.float32)
     turn, half = rng.uniform(0, math.pi), (length - 1) / 2
     for step in np.linspace(-half, half, 2 * length):

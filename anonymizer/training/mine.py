@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from anonymizer.training.arrays import Array, Image, mask, overlap
-from anonymizer.training.prepare import read_boxes
+from anonymizer.training.prepare import read_boxes, yolo_text
 from anonymizer.training.teachers import CenterFace, Yolo, YuNet, read_image
 
 LOW = (0.12, 0.2)  # scores from which a box of a face, of a plate counts
@@ -34,16 +34,6 @@ def unlabelled(network: Yolo, image: Image, labels: Array) -> Array:
         if row[5] >= LOW[int(row[0])] and near < 0.1:
             rows.append(row)
     return np.array(rows, np.float32).reshape(-1, 6)
-
-
-def lines_of(rows: Array, image: Image) -> str:
-    """Rows class x1 y1 x2 y2 in pixels as YOLO text."""
-    size = np.array([image.shape[1], image.shape[0]] * 2, np.float32)
-    low, high = (np.clip(rows[:, at : at + 2], 0, size[:2]) for at in (1, 3))
-    middle, whole = (low + high) / 2, high - low
-    return "".join(
-        f"{int(row[0])} " + " ".join(f"{v:.6f}" for v in one) + "\n" for row, one in zip(rows, np.concatenate([middle, whole], 1) / size, strict=True)
-    )
 
 
 def main() -> None:
@@ -71,7 +61,7 @@ def main() -> None:
         doubtful = real & ~sure
         if sure.any():
             text = args.data / "labels" / f"{name}.txt"
-            text.write_text(f"{text.read_text().strip()}\n{lines_of(rows[sure], image)}".lstrip())
+            text.write_text(f"{text.read_text().strip()}\n{yolo_text(rows[sure], *image.shape[1::-1])}".lstrip())
             labels = np.concatenate([labels, rows[sure, :5]])
         for box in rows[doubtful, 1:5]:
             mask(image, box, labels[:, 1:])

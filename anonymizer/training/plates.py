@@ -7,7 +7,7 @@ import math
 import cv2
 import numpy as np
 
-from anonymizer.training.arrays import Array, Image
+from anonymizer.training.arrays import Array, Image, for_warping
 
 # background, text (BGR)
 COLOURS = (
@@ -125,7 +125,7 @@ def replace_plates(rng: np.random.Generator, image: Image, labels: Array, plate:
         if shrink > 1.5:
             texture = np.asarray(cv2.resize(texture, None, fx=1 / shrink, fy=1 / shrink, interpolation=cv2.INTER_AREA), np.uint8)
             source = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32) * texture.shape[1::-1]
-        change = cv2.getPerspectiveTransform(source.astype(np.float32), (quad - low).astype(np.float32))
+        change = for_warping(np.asarray(cv2.getPerspectiveTransform(source.astype(np.float32), (quad - low).astype(np.float32)), np.float32))
         size = (int(high[0] - low[0]), int(high[1] - low[1]))
         drawn = cv2.warpPerspective(texture, change, size).astype(np.float32)
         alpha = cv2.warpPerspective(np.ones(texture.shape[:2], np.float32), change, size)

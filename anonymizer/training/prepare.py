@@ -51,6 +51,14 @@ def read_boxes(path: Path, width: int, height: int) -> Array:
     return np.concatenate([rows[:, :1], middle - half, middle + half], 1)
 
 
+def yolo_text(rows: Array, width: int, height: int) -> str:
+    """Rows class x1 y1 x2 y2 in pixels as the text that `read_boxes` reads, clipped to the picture."""
+    size = np.array([width, height], np.float32)
+    low, high = (np.clip(rows[:, at : at + 2], 0, size) for at in (1, 3))
+    shares = np.concatenate([(low + high) / 2 / size, (high - low) / size], 1)
+    return "".join(f"{int(row[0])} " + " ".join(f"{value:.6f}" for value in xywh) + "\n" for row, xywh in zip(rows, shares, strict=True))
+
+
 class Teachers:
     """The three teachers and the rules by which they are believed."""
 
@@ -111,11 +119,7 @@ def work(args: argparse.Namespace, files: list[tuple[str, Path]], part: int) -> 
             mask(image, box, labels[:, 1:])
         name = f"{folder}__{path.stem}"
         cv2.imwrite(str(args.out / "images" / f"{name}.jpg"), image, [cv2.IMWRITE_JPEG_QUALITY, 94])
-        lines = []
-        for cls, x1, y1, x2, y2 in labels:
-            xywh = ((x1 + x2) / 2 / width, (y1 + y2) / 2 / height, (x2 - x1) / width, (y2 - y1) / height)
-            lines.append(f"{int(cls)} " + " ".join(f"{v:.6f}" for v in xywh))
-        (args.out / "labels" / f"{name}.txt").write_text("\n".join(lines))
+        (args.out / "labels" / f"{name}.txt").write_text(yolo_text(labels, width, height))
         count[f"{folder}: pictures"] += 1
     (args.out / f"counts_{part}.json").write_text(json.dumps(count, indent=1))
 

@@ -18,7 +18,7 @@ def test_later_layers_win_key_by_key(tmp_path: Path) -> None:
     assert loaded.config.encoding.crf == 23
     assert loaded.config.encoding.options == {"tune": "film", "threads": "2"}
     assert loaded.config.strictness == 0.7
-    assert loaded.config.padding == {"face": 0.3, "plate": 0.05}
+    assert loaded.config.padding == {"face": 0.3, "plate": 0.08}
     assert loaded.config.preset == "thorough"
     assert loaded.config.audio == "drop"
     origins = {key: loaded.origin(key) for key in ("encoding.crf", "strictness", "padding.face", "padding.plate", "preset", "audio")}

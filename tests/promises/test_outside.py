@@ -8,6 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 from numpy.typing import NDArray
 
 from anonymizer.config import load_config
@@ -36,6 +37,7 @@ def transcoded(source: Path, target: Path) -> Path:
         for index, frame in enumerate(reader.decode(stream)):
             if index == FRAMES:
                 break
+            frame.pict_type = PictureType.NONE  # A decoded frame still has its type, and x264 obeys it; FFmpeg's program clears it, too.
             writer.mux(out.encode(frame))
         writer.mux(out.encode(None))
     return target

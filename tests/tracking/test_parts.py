@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymizer.geometry import Geometry
-from anonymizer.tracking import LabelPolicy, TrackingPolicy
+from anonymizer.tracking import DEFAULT_LABELS, LabelPolicy, TrackingPolicy
 from anonymizer.tracking.association import likeliness, pairs
 from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.covers import beyond_edges, centred, corners, grown_to_hold, padded
@@ -154,6 +156,14 @@ def test_small_things_get_a_smaller_share_but_never_none() -> None:
     assert 0.03 < margins[2] < 0.2
 
 
+def test_margin_of_plates_is_widest_where_their_boxes_are_least_exact() -> None:
+    boxes = centred(np.array([[0, 0, side, side / 4] for side in (20, 51.2, 102.4, 400)]))
+    policy = replace(DEFAULT_LABELS["plate"], pad_px=0)
+    grown = padded(boxes, [policy] * 4, 1.0, Geometry((1280, 720)))
+    np.testing.assert_allclose(grown[:, 2] / boxes[:, 2] - 1, [0.03, 0.1, 0.1, 0.02])
+    np.testing.assert_allclose(grown[:, 3] / boxes[:, 3] - 1, [0.048, 0.16, 0.16, 0.032])
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_margins_above_and_below_follow_the_viewer(orientation: int) -> None:
     geometry = Geometry((720, 1280), orientation)
@@ -167,6 +177,9 @@ WRONG = [
     pytest.param(lambda: LabelPolicy(strong_score=0.2, weak_score=0.5), id="weak-above-strong"),
     pytest.param(lambda: LabelPolicy(strong_score=1.2), id="a-score-above-1"),
     pytest.param(lambda: LabelPolicy(pad_px=-1), id="a-negative-margin"),
+    pytest.param(lambda: LabelPolicy(pad_by_size=((0.2, 1.0), (0.1, 0.5))), id="sizes-that-fall"),
+    pytest.param(lambda: LabelPolicy(pad_by_size=((0.1, -0.5),)), id="a-factor-below-0"),
+    pytest.param(lambda: LabelPolicy(pad_by_size=()), id="no-sizes"),
     pytest.param(lambda: TrackingPolicy(hold_s=-0.1), id="a-negative-time"),
     pytest.param(lambda: TrackingPolicy(lookahead_s=float("nan")), id="a-time-that-is-no-number"),
 ]

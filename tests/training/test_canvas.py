@@ -49,6 +49,36 @@ def test_boxes_lie_on_their_objects(tmp_path: Path, late: bool) -> None:
     assert seen >= -2  # a neighbouring cell's edge may lie in the middle of a sliver
 
 
+class OneSquare:
+    """A dark picture with one bright square, of which the edges are known to a fraction of a pixel."""
+
+    labels = ("face",)
+    share = np.ones(1)
+
+    def __len__(self) -> int:
+        return 1
+
+    def at(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        picture = np.zeros((300, 300, 3), np.uint8)
+        picture[100:200, 120:200] = 255
+        return picture, np.array([[0, 120, 100, 200, 200]], np.float32), np.zeros((0, 5), np.float32)
+
+
+def test_boxes_lie_on_their_objects_to_a_fraction_of_a_pixel() -> None:
+    """A picture that is mirrored, shrunk or enlarged must not move against its boxes: networks learn every half pixel."""
+    composer, off = Composer(OneSquare(), 128, BARE), []
+    for step in range(200):
+        canvas, rows = composer.cell(np.random.default_rng(step), 128, 128, 1)
+        if len(rows) == 1 and rows[0, 1:3].min() > 2 and rows[0, 3:].max() < 126:
+            light = (canvas[..., 0] > 127).astype(float) if rows[0, 3] - rows[0, 1] < 8 else canvas[..., 0].astype(float)
+            light[:, : int(rows[0, 1]) - 1] = light[:, int(rows[0, 3]) + 2 :] = light[: int(rows[0, 2]) - 1] = light[int(rows[0, 4]) + 2 :] = 0
+            middle = [(light.sum(axis) * (np.arange(128) + 0.5)).sum() / light.sum() for axis in (0, 1)]
+            off.append(np.array(middle) - (rows[0, 1:3] + rows[0, 3:]) / 2)
+    assert len(off) > 40
+    assert np.abs(np.mean(off, axis=0)).max() < 0.1
+    assert np.abs(np.median(np.abs(off), axis=0)).max() < 0.2
+
+
 def test_nothing_is_drawn_for_labels_that_are_not_trained(tmp_path: Path) -> None:
     """Boards that were marked as plates are no plates here: none may be painted over with one."""
     always = Augmentation(occluded_faces=1, synthetic_plates=1, signs=1, hard_places=0, light=False, camera=False)
