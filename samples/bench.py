@@ -22,6 +22,7 @@ from pathlib import Path
 
 import av
 import ffmpeg
+from av.video.frame import PictureType
 
 COMMAND = Path(sys.executable).with_name("anonymizer")
 ENCODER = {"preset": "veryfast", "crf": "18"}  # the anonymizer's own defaults
@@ -35,6 +36,7 @@ def transcode(source: str, target: str) -> None:
         out = writer.add_stream("libx264", rate=stream.average_rate, options=ENCODER)
         out.width, out.height, out.pix_fmt = stream.width, stream.height, stream.pix_fmt or "yuv420p"
         for frame in reader.decode(stream):
+            frame.pict_type = PictureType.NONE  # x264 would follow the source's; FFmpeg's program clears it, too
             writer.mux(out.encode(frame))
         writer.mux(out.encode(None))
 

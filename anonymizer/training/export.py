@@ -7,6 +7,7 @@ output ``output0`` [N,4+classes,anchors], rows cx cy w h in input pixels, then s
 from __future__ import annotations
 
 import argparse
+import ast
 import contextlib
 import copy
 import io
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymizer.detection.ultralytics_engine import load_checkpoint, ready_ultralytics
+from anonymizer.errors import ModelError
 
 ready_ultralytics("training", needs="training needs")
 
@@ -78,6 +80,25 @@ def halved(model: bytes) -> bytes:
         casts.append(helper.make_node("Cast", [name + "_f16"], [name], name=name + "_cast", to=onnx.TensorProto.FLOAT))
     for cast in reversed(casts):
         graph.graph.node.insert(0, cast)
+    return _checked(graph)
+
+
+def moved(model: bytes, by_xy: tuple[float, float]) -> bytes:
+    """The same with every box moved by so many pixels of the input: for a network that was taught beside its objects.
+
+    ModelError for a file that does not say what it finds, as those of `exported` do.
+    """
+    graph = onnx.load_model_from_string(model)
+    names = ast.literal_eval(next((entry.value for entry in graph.metadata_props if entry.key == "names"), "{}"))
+    if not names:
+        raise ModelError("its boxes cannot be moved: it does not say what it finds", hint="export it again")
+    (output,) = graph.graph.output
+    for node in graph.graph.node:
+        node.output[:] = [f"{name}_taught" if name == output.name else name for name in node.output]
+    offset = np.zeros((1, 4 + len(names), 1), np.float32)
+    offset[0, :2, 0] = by_xy
+    graph.graph.initializer.append(numpy_helper.from_array(offset, "offset"))
+    graph.graph.node.append(helper.make_node("Add", [f"{output.name}_taught", "offset"], [output.name], name="offset_add"))
     return _checked(graph)
 
 
@@ -145,15 +166,20 @@ def _checked(graph: Any) -> bytes:
 
 
 def main() -> None:
-    """Command line, for teachers: an Ultralytics checkpoint in, ONNX out."""
+    """Command line, for teachers: an Ultralytics checkpoint in, or what was exported; ONNX out."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("checkpoint", type=Path, help=".pt, or .onnx of this program")
     parser.add_argument("onnx", type=Path)
     parser.add_argument("--half-weights", action="store_true", help="float16 initializers + Cast")
+    parser.add_argument("--move", type=float, nargs=2, metavar=("X", "Y"), help="move every box by so many pixels of the input")
     args = parser.parse_args()
-    model = load_checkpoint(args.checkpoint)
-    full = exported(model, [model.names[at] for at in range(len(model.names))], "")
-    args.onnx.write_bytes(halved(full) if args.half_weights else full)
+    if args.checkpoint.suffix == ".onnx":
+        full = args.checkpoint.read_bytes()
+    else:
+        model = load_checkpoint(args.checkpoint)
+        full = exported(model, [model.names[at] for at in range(len(model.names))], "")
+    full = halved(full) if args.half_weights else full
+    args.onnx.write_bytes(moved(full, tuple(args.move)) if args.move else full)
 
 
 if __name__ == "__main__":

@@ -74,6 +74,15 @@ def test_export_gives_a_file_that_the_loader_takes_and_that_can_be_a_base_again(
     assert np.abs(answers(build(again, ("face",)), blob)[:, 4] - base.network.run(blob)[:, 4]).max() < 1e-4
 
 
+def test_boxes_can_be_moved_back_to_their_objects() -> None:
+    from anonymizer.training.export import moved
+
+    before, blob = OnnxNetwork(SHIPPED.read_bytes(), "model.onnx", threads=1), picture_blob()
+    after = OnnxNetwork(moved(SHIPPED.read_bytes(), (0.5, -0.25)), "moved.onnx", threads=1)
+    assert after.metadata == before.metadata
+    np.testing.assert_allclose((after.run(blob) - before.run(blob))[0].mean(axis=1), [0.5, -0.25, 0, 0, 0, 0], atol=1e-4)
+
+
 def test_int8_still_sees(tmp_path: Path) -> None:
     from anonymizer.training.base import build, read_base
     from anonymizer.training.export import exported, quantized
