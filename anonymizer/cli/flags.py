@@ -13,11 +13,13 @@ from anonymizer.errors import ConfigError
 if TYPE_CHECKING:
     from anonymizer.config import LoadedConfig
 
-Detect = Annotated[str | None, typer.Option("--detect", metavar="face,plate|none", help="What to look for; none leaves the zones alone.")]
+Detect = Annotated[str | None, typer.Option("--detect", metavar="face,plate|none", help="What to look for; none covers nothing but the zones.")]
 PresetName = Annotated[str | None, typer.Option("--preset", metavar="fast|balanced|thorough", help="Detection quality.")]
 ProfileName = Annotated[str, typer.Option("--profile", metavar="NAME", help="A scene's whole configuration: default, street, office, strict, live.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A YAML file of your own, laid over the profile.")]
-Strictness = Annotated[str | None, typer.Option("--strictness", metavar="0..1", help="0 covers only what is sure, 1 whatever might be one.")]
+Strictness = Annotated[
+    str | None, typer.Option("--strictness", metavar="0..1", help="0 covers only what is sure, 1 whatever might be one; or relaxed, normal, strict, paranoid.")
+]
 EffectName = Annotated[str | None, typer.Option("--effect", metavar="blur|pixelate|solid|image", help="How covers look.")]
 EffectColor = Annotated[str | None, typer.Option("--effect-color", metavar="COLOR", help="Colour of solid: #rrggbb or a name.")]
 EffectImage = Annotated[str | None, typer.Option("--effect-image", metavar="FILE", help="Picture for the effect image.")]
@@ -28,8 +30,10 @@ Audio = Annotated[str | None, typer.Option("--audio", metavar="drop|keep|mask", 
 Keep = Annotated[
     list[str] | None, typer.Option("--keep", metavar="NAMES", help="Also copy: subtitles, data, metadata, chapters, attachments; commas, or repeated.")
 ]
-Codec = Annotated[str | None, typer.Option("-c:v", "--codec", metavar="ENCODER", help="Any encoder of the installed FFmpeg (libx264, ffv1, ...).")]
-Crf = Annotated[str | None, typer.Option("--crf", metavar="NUMBER", help="Constant rate factor; smaller is better and larger.")]
+Codec = Annotated[
+    str | None, typer.Option("-c:v", "--codec", metavar="ENCODER", help="Any video encoder of the FFmpeg that comes with it (libx264, ffv1, ...).")
+]
+Crf = Annotated[str | None, typer.Option("--crf", metavar="NUMBER", help="Constant rate factor; smaller looks better and makes larger files.")]
 EncoderPreset = Annotated[str | None, typer.Option("--encoder-preset", metavar="NAME", help="The encoder's own speed preset.")]
 EncoderOptions = Annotated[list[str] | None, typer.Option("--encoder-option", metavar="KEY=VALUE", help="Any other option of the encoder; repeatable.")]
 Weights = Annotated[list[str] | None, typer.Option("--weights", metavar="LABEL=FILE", help="Own weights for a label (.onnx, .pt); repeatable.")]

@@ -152,7 +152,7 @@ class EncodingWish(_Section):
 class Config(_Section):
     """Everything a run can be told. Frozen and checked; a wrong value is a pydantic ValidationError, which is a ValueError."""
 
-    detect: Labels = Field(default=SHIPPED_LABELS, description="What is looked for; `none` leaves the zones alone.")
+    detect: Labels = Field(default=SHIPPED_LABELS, description="What is looked for; `none` covers nothing but the zones.")
     weights: Annotated[dict[str, str], BeforeValidator(_bare_labels)] = Field(
         default_factory=dict, description="Own weights by label (`face: my.onnx`, or `face,plate: my.onnx`); a label without an entry uses the shipped ones."
     )

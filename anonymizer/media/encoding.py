@@ -96,7 +96,7 @@ def _named(info: MediaInfo, name: str) -> list[_Candidate]:
     if name == "copy":
         raise ConfigError("-c:v copy: a copied stream would show what must be covered", hint="leave it out, or use -c:v ffv1 for a lossless output")
     if not codecs.exists(name) and not codecs.family(name):
-        raise ConfigError(f"-c:v {name}: this FFmpeg has no such encoder", hint="use libx264, libx265, libvpx-vp9, libsvtav1, mjpeg, prores_ks or ffv1")
+        raise ConfigError(f"-c:v {name}: this FFmpeg has no such video encoder", hint="use libx264, libx265, libvpx-vp9, libsvtav1, mjpeg, prores_ks or ffv1")
     encoder = codecs.resolved(name)
     found = _formats_of(encoder, info.pixel_format, also_lossy=True)
     if _is_odd(info) and codecs.takes(encoder, _ANY_SIZE):
