@@ -65,7 +65,7 @@ def detect(
     if as_json:
         listing.end({"report": report.to_json()})
     elif not quiet:
-        say_rows(summary_rows(report))
+        say_rows(summary_rows(report, covered="to be covered"))
 
 
 def _frame_json(frame: Frame, decision: Decision, geometry: Geometry) -> dict[str, Any]:

@@ -107,11 +107,13 @@ class EffectChoice(_Section):
         return red, green, blue
 
     @model_validator(mode="after")
-    def _image_belongs_to_image(self) -> EffectChoice:
+    def _belongs_to_its_kind(self) -> EffectChoice:
         if (self.kind == "image") != (self.image is not None):
             if self.image is None:
                 raise HintedError("effect.kind", "the effect image needs a picture", "name one with --effect-image")
             raise HintedError("effect.image", f"the effect {self.kind} takes no picture", "say --effect image with it")
+        if self.color is not None and self.kind not in ("solid", "image"):
+            raise HintedError("effect.color", f"the effect {self.kind} takes no colour", "say --effect solid with it")
         return self
 
 

@@ -15,6 +15,7 @@ from av.packet import Packet
 from av.stream import AttachmentStream, Discard, Stream
 from av.video.stream import VideoStream
 
+from anonymizer.media.boxes import telling_boxes
 from anonymizer.media.carriers import stream_name, with_fate
 from anonymizer.media.encoding import Encoding
 from anonymizer.media.sources import open_source
@@ -165,9 +166,11 @@ class SideStreams:
                 self.carriers = with_fate(self.carriers, "tag", carrier.name, "copied")
 
     def look_again(self, path: Path) -> None:
-        """Tags that a finished file does not hold were not copied: muxers pass over those they have no place for."""
+        """Tags that a finished file does not hold were not copied, muxers pass over those they have no place for; boxes were written anew."""
         if not self._asked_tags:
             return
+        for box in telling_boxes(path):
+            self.carriers = with_fate(self.carriers, "box", box.name, "copied", "written anew, with the kept tags in it")
         with open_source(path) as written:
             held = [
                 (key.lower(), value) for metadata in (written.metadata, *(stream.metadata for stream in written.streams)) for key, value in metadata.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -26,6 +27,7 @@ _REORDER_ROOM_S = 1.0  # No encoder here delays decoding by more.
 _DEFAULT_RATE = Fraction(25)
 _WITH_FIELDS = frozenset({"h264", "mpeg1video", "mpeg2video", "vc1"})
 _SAME_RATE = Fraction(1, 100)
+_OPTIONS_HINT = "FFmpeg's documentation lists each encoder's options: https://ffmpeg.org/ffmpeg-codecs.html"
 _WITHOUT_CRF = {"b", "qp", "cqp", "q", "qscale", "global_quality", "lossless", "crf"}  # Each says the quality in its own way.
 
 
@@ -84,7 +86,7 @@ def plan_encoding(info: MediaInfo, target: Path, choice: EncodingChoice | None =
             if (choice.options or choice.preset or choice.crf is not None) and trial_error(
                 _output(info, container, candidate, _options(candidate.encoder, EncodingChoice(), info, candidate.pixel_format))
             ) is None:
-                raise ConfigError(f"{candidate.name} does not take these options: {error}", hint="see them with: ffmpeg -h encoder=" + candidate.name)
+                raise ConfigError(f"{candidate.name} does not take these options: {error}", hint=_OPTIONS_HINT)
             reason = reason or f"{candidate.encoder.name} in {target.suffix}: {error}"
     finally:
         ear.close()
@@ -164,7 +166,8 @@ def _options(encoder: Encoder, choice: EncodingChoice, info: MediaInfo, pixel: s
     options = {**encoder.options, **tuned_options(encoder, info, pixel)}
     raw = {name.removesuffix(":v"): str(value) for name, value in choice.options.items()}
     if unknown := sorted(name for name in raw if name not in known):
-        raise ConfigError(f"{unknown[0]}: {encoder.name} has no such option", hint="see them with: ffmpeg -h encoder=" + encoder.name)
+        near = difflib.get_close_matches(unknown[0], known, n=1)
+        raise ConfigError(f"{unknown[0]}: {encoder.name} has no such option", hint=f"did you mean {near[0]}?" if near else _OPTIONS_HINT)
     if raw.keys() & _WITHOUT_CRF:
         for name in ("crf", "b", "global_quality"):
             options.pop(name, None)

@@ -121,12 +121,15 @@ class Report:
         }
 
 
-def summary_rows(report: Report) -> list[tuple[str, str]]:
-    """The report for people: (what, words) in reading order; the first row speaks of the run as a whole."""
+def summary_rows(report: Report, *, covered: str = "covered") -> list[tuple[str, str]]:
+    """The report for people: (what, words) in reading order; the first row speaks of the run as a whole.
+
+    `covered` is what that row is called: nothing has been covered yet where decisions alone were written.
+    """
     frames = report.tally.written
     rate = f", {frames / report.seconds:.1f} frames/s" if report.seconds > 0 and frames > 1 else ""
     rows = [("written", f"{report.target}: {_count(frames, 'frame')} in {_duration(report.seconds)}{rate}")]
-    rows.append(("covered", "; ".join(_covered(report.coverage)) or "nothing was found"))
+    rows.append((covered, "; ".join(_covered(report.coverage)) or "nothing was found"))
     if report.damaged_frames:
         rows.append(("damaged", f"{_count(report.damaged_frames, 'frame')} could not be decoded cleanly"))
     for fate, what in (("copied", "kept"), ("masked", "masked"), ("converted", "changed"), ("dropped", "dropped")):

@@ -66,6 +66,7 @@ WRONG_VALUES: list[Any] = [
     pytest.param({"preset": "fats"}, "--it: 'fats' is not one of fast, balanced, thorough", "did you mean fast?", id="unknown-preset"),
     pytest.param({"effect.kind": "blurr"}, "--it: 'blurr' is not one of blur, pixelate, solid, image", "did you mean blur?", id="unknown-effect"),
     pytest.param({"effect.kind": "image"}, "--it: the effect image needs a picture", "--effect-image", id="image-without-picture"),
+    pytest.param({"effect.color": "red"}, "--it: the effect blur takes no colour", "--effect solid", id="colour-without-solid"),
     pytest.param({"effect.image": "a.png"}, "--it: the effect blur takes no picture", "--effect image", id="picture-without-image"),
     pytest.param({"effect.color": "#12345"}, "--it: '#12345' is not a colour", "config keys", id="half-a-colour"),
     pytest.param({"zones": ["1,2,3"]}, "--it: '1,2,3' is not a zone like x,y,w,h", "config keys", id="half-a-zone"),
@@ -163,7 +164,7 @@ def test_config_can_be_made_directly_and_never_changed() -> None:
         config.preset = "fast"  # type: ignore[misc]
     assert config.padding_of("face") == 0.2
     assert config.padding_of("badge") == 0.2
-    assert load_config(values={"effect.color": "White"}).config.effect.color_rgb == (255, 255, 255)
+    assert load_config(values={"effect.kind": "solid", "effect.color": "White"}).config.effect.color_rgb == (255, 255, 255)
 
 
 def test_replaced_sets_single_keys_and_adds_zones() -> None:

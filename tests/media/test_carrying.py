@@ -159,6 +159,16 @@ def test_what_is_named_is_kept_and_the_rest_is_not(tmp_path: Path) -> None:
         ]
 
 
+def test_a_place_that_was_asked_for_is_called_kept_in_every_form(tmp_path: Path) -> None:
+    source = write(Clip("in.mp4", tags={"location": "+52.5200+013.4050/"}), tmp_path)
+    for kept, fate in ((frozenset({"metadata"}), "copied"), (frozenset[str](), "dropped")):
+        done = run(source, tmp_path / f"{fate}.mp4", carry=CarryPolicy(keep=kept))
+        places = {carrier.name: carrier.fate for carrier in done.carriers if "place" in carrier.detail or carrier.name.startswith("location")}
+        assert {"location", "moov/udta/loci"} <= places.keys()
+        assert set(places.values()) == {fate}
+        assert (b"loci" in done.path.read_bytes()) == (fate == "copied")
+
+
 SPANS = [
     pytest.param((0.12, 0.15), {"part 1": (0, 30)}, id="inside-one"),
     pytest.param((0.04, 0.2), {"part 0": (0, 60), "part 1": (60, 160)}, id="ends-where-one-begins"),

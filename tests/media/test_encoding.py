@@ -49,6 +49,12 @@ def test_what_cannot_be_encoded_is_refused_before_a_frame_is_read(name: str, wis
     assert capfd.readouterr() == ("", "")
 
 
+def test_misspelt_option_is_named(h264: Path) -> None:
+    with pytest.raises(ConfigError, match="tuna: libx264 has no such option") as refused:
+        plan_encoding(probe(h264), Path("out.mp4"), EncodingChoice(options={"tuna": "film"}))
+    assert refused.value.hint == "did you mean tune?"
+
+
 def test_defaults_are_the_promised_ones(h264: Path) -> None:
     encoding = plan_encoding(probe(h264), Path("out.mkv"))
     assert (encoding.codec, encoding.container_format, encoding.pixel_format, encoding.notes) == ("libx264", "matroska", "yuv420p", ())
