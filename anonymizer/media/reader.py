@@ -255,6 +255,8 @@ class VideoReader:
         assert self._container is not None
         if self.info.extra.get("has_alpha"):
             return  # Transparency is a second stream with key frames of its own, which no index knows.
+        if self._timeline.only_order and (self._decoder is None or self._decoder.context.has_b_frames):
+            return  # How many frames lie between decoding and showing is seen at the stream's beginning alone.
         has_index = any(name in self.info.container for name in ("mp4", "matroska", "avi"))
         target = int((time_s - (0 if has_index else _RUN_UP_S)) / float(self.time_base))
         stream = self._container.streams[self.info.stream_index]

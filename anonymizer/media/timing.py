@@ -13,7 +13,7 @@ class CleanTimeline:
 
     def __init__(self, time_base: Fraction, frame_rate: Fraction | None, *, only_order: bool = False) -> None:
         """`only_order`: such files have decoding times alone, and lack no others (AVI)."""
-        self._only_order = only_order
+        self.only_order = only_order
         self._time_base = time_base
         self._step = max(1, round(1 / ((frame_rate or 25) * time_base)))
         self._offset = 0
@@ -27,11 +27,11 @@ class CleanTimeline:
         A frame without a time is given its decoding time, less the delay with which the decoder gave the first such
         frame: `first_dts` is the decoding time of the stream's first packet.
         """
-        if self._only_order and (dts is not None or self._last is not None):
+        if self.only_order and (dts is not None or self._last is not None):
             pts = None  # What stands there of key frames is their decoding time.
         said = pts
         if pts is None:
-            self._missing += not self._only_order
+            self._missing += not self.only_order
             if dts is not None:
                 if self._delay is None:
                     self._delay = 0 if first_dts is None or self._last is not None else max(0, dts - first_dts)

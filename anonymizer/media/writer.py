@@ -27,6 +27,7 @@ from anonymizer.media.timing import OutputClock
 from anonymizer.types import Carrier, Frame, MediaInfo, SealedFrame
 
 _SOUND_AHEAD_S = 0.5  # Sound is handed to the muxer this early, so that it never holds back a second of video.
+_IN_ORDER_FRAMES = 2  # So few frames cannot be coded in another order than they are shown in.
 
 
 class VideoWriter:
@@ -119,7 +120,11 @@ class VideoWriter:
         assert self._file is not None
         with as_target_error(self._name):
             if self._sent:
-                self._mux(self._turned(self._stream.encode(None), last=True))
+                rest = self._stream.encode(None)
+                if self._sent <= _IN_ORDER_FRAMES:
+                    for packet in rest:
+                        packet.dts = packet.pts  # x265 leaves there what the heap held before.
+                self._mux(self._turned(rest, last=True))
             self._side.feed_all(self._container)
             # Encoders and muxer live on after this, PyAV closes the container once.
             self._container.close()
@@ -162,7 +167,7 @@ class VideoWriter:
                 packet.time_base = output.time_base
             packet.duration = duration
             if packet.dts is not None and packet.dts > packet.pts:
-                packet.dts = packet.pts  # x265 leaves it unset where there are fewer frames than it looks ahead.
+                packet.dts = packet.pts
             time_s = float((packet.dts if packet.dts is not None else tick) * output.time_base)
             self._side.feed(self._container, time_s + _SOUND_AHEAD_S)
             self._container.mux(packet)

@@ -104,6 +104,16 @@ def test_the_same_input_gives_the_same_bytes(clip: Clip, audio: str, tmp_path: P
     assert outputs[0] == outputs[1]
 
 
+@pytest.mark.parametrize("suffix", [".mp4", ".mov", ".mkv", ".ts"])
+@pytest.mark.parametrize("frames", [1, 2, 3])
+def test_a_video_of_fewer_frames_than_the_encoder_looks_ahead_is_written_at_its_time(frames: int, suffix: str, tmp_path: Path) -> None:
+    late = {"time_base": Fraction(1, 1000), "pts": [2000 + 40 * n for n in range(frames)]}
+    source = write(Clip(f"in{suffix}", codec="libx265", options=QUIET, size_wh=(320, 240), frames=frames, **late), tmp_path)
+    outputs = [run(source, tmp_path / f"out{n}{suffix}") for n in range(3)]
+    assert len({output.path.read_bytes() for output in outputs}) == 1
+    assert times_s(outputs[0].path) == pytest.approx(times_s(source), abs=0.0005)
+
+
 def _with_side_data(path: Path) -> Path:
     """H.264 with captions, a time code and a message of the camera in its SEI, and tags everywhere."""
     from av.bitstream import BitStreamFilterContext
