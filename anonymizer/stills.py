@@ -57,11 +57,11 @@ def anonymize_still(
     tally.sealed = len(sealed)
     with staged(target, overwrite=overwrite) as staging:
         notes = write_image(staging, sealed, still, format=kind)
-        carriers = check_written(staging, still)
+        carriers, joined = check_written(staging, still)
         require_unchanged(source, stamp)
         tally.written = len(sealed)
         require_all_decided(tally, name=target.name)
-    return log.report(target, tally, carriers=carriers, notes=(*still.notes, *notes, *_unused(equipment)))
+    return log.report(target, tally, carriers=carriers, notes=(*still.notes, *notes, *joined, *_unused(equipment)))
 
 
 def detect_still(

@@ -6,6 +6,7 @@ Later layers win, key by key. Zones alone add up: a `--zone` must not uncover wh
 from __future__ import annotations
 
 import difflib
+import re
 import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ _ADDING_UP = {"zones"}
 _LONGEST_SAID = 300  # characters: a wrong value may be as long as the file, and YAML's aliases make it longer than the memory
 _SAID = reprlib.Repr()
 _SAID.maxlevel, _SAID.maxstring, _SAID.maxother = 2, 100, 100
+_BARE_COLOR = re.compile(r"^[ \t]*color:[ \t]+(#[0-9a-fA-F]{3,8})[ \t]*$", re.MULTILINE)
 _MOST_BYTES = 1 << 20  # of a file of your own; the longest profile has some thousands
 
 
@@ -127,6 +129,9 @@ def _profile_text(name: str) -> str:
 
 
 def _read_yaml(text: str, name: str) -> dict[str, Any]:
+    if bare := _BARE_COLOR.search(text):
+        line = text.count("\n", 0, bare.start(1)) + 1
+        raise ConfigError(f"{name}: line {line}: for YAML {bare[1]} is a comment, and no colour", hint=f'put it in quotes: color: "{bare[1]}"')
     try:
         found = yaml.load(text, Loader=_StrictLoader)
     except yaml.YAMLError as error:

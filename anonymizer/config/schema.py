@@ -94,7 +94,7 @@ class EffectChoice(_Section):
 
     kind: Literal["blur", "pixelate", "solid", "image"] = Field(default="blur", description="How a cover looks; none of them holds a trace of what it covers.")
     color: Annotated[str | None, BeforeValidator(_color)] = Field(
-        default=None, description="Colour of `solid`, and under an `image` that is transparent, as `#rrggbb` or a name; empty: a dark grey."
+        default=None, description="Colour of `solid`, and under an `image` that is transparent, as `#rrggbb` (in YAML in quotes) or a name; empty: a dark grey."
     )
     image: str | None = Field(default=None, description="Picture file for the effect `image`, fitted into each cover.")
 

@@ -103,6 +103,8 @@ def _named(info: MediaInfo, name: str) -> list[_Candidate]:
     found = _formats_of(encoder, info.pixel_format, also_lossy=True)
     if _is_odd(info) and codecs.takes(encoder, _ANY_SIZE):
         found.append(_Candidate(encoder, _ANY_SIZE))
+    if not found:
+        raise ConfigError(f"-c:v {name}: takes no pixels of a kind that covers are made in", hint="use libx264, libx265, ffv1 or another")
     return found
 
 

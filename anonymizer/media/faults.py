@@ -148,6 +148,8 @@ def target_error(path: Path | str, error: BaseException) -> AnonymizerError:
     if number == errno.EDQUOT:
         return TargetError(f"{name}: the disk quota is used up", hint="free some space, or write to another disk with -o")
     # Files are Python's here: the same number from FFmpeg is its way to say that a muxer does not allow something.
+    if number == errno.EFBIG:
+        return TargetError(f"{name}: the file may not grow larger", hint="raise the limit on the size of files (ulimit -f), or write to another disk with -o")
     if number in (errno.EACCES, errno.EPERM, errno.EROFS) and not isinstance(error, av.FFmpegError):
         return TargetError(f"{name}: may not be written: {_reason(error)}", hint="write to another folder with -o")
     return TargetError(f"{name}: cannot write this file: {_reason(error)}", hint="try another file type, such as -o out.mkv, or another encoder with -c:v")

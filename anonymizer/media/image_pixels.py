@@ -8,12 +8,14 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, TiffImagePlugin
 
 from anonymizer.errors import SourceError
 from anonymizer.geometry import Geometry
 from anonymizer.media.image_tags import TiffTags
 
+_BITS, _PHOTOMETRIC, _SAMPLES = 258, 262, 277  # TIFF 6.0
+_WHITE_IS_ZERO = 0
 _FORMATS = {1: "gray", 3: "rgb24", 4: "rgba"}
 _DEEP_FORMATS = {1: "gray16le", 3: "rgb48le", 4: "rgba64le"}
 
@@ -24,8 +26,12 @@ def needs_deep_reader(data: bytes, kind: str) -> bool:
         return data[24:25] == b"\x10" and data[25:26] in (b"\2", b"\4", b"\6")
     if kind == "TIFF":
         tags = TiffTags(data)
-        return tags.number(258) == 16 and (tags.number(277) or 1) in (3, 4) and tags.number(262) == 2
+        return any(_is_deep_color(tags, page) for page in range(len(tags.directories)))
     return False
+
+
+def _is_deep_color(tags: TiffTags, page: int) -> bool:
+    return tags.number(_BITS, page) == 16 and (tags.number(_SAMPLES, page) or 1) in (3, 4) and tags.number(_PHOTOMETRIC, page) == 2
 
 
 def deep_pixels(data: bytes) -> NDArray[np.uint16] | None:
@@ -53,7 +59,10 @@ def workable_pixels(image: Image.Image, deep: NDArray[np.uint16] | None, orienta
     notes: tuple[str, ...] = ()
     stored_as = 1 if image.format == "TIFF" else orientation  # Pillow turns TIFF by itself, and nothing else.
     if mode.startswith("I;16") or (mode == "I" and image.getextrema()[0] >= 0 and image.getextrema()[1] <= 0xFFFF):  # type: ignore[operator]
-        return "gray16le", upright(np.asarray(image).astype("<u2"), stored_as), notes
+        gray = np.asarray(image).astype("<u2")
+        if isinstance(image, TiffImagePlugin.TiffImageFile) and image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            gray = np.iinfo(np.uint16).max - gray  # Pillow turns the negative of 8 bits and fewer by itself.
+        return "gray16le", upright(gray, stored_as), notes
     if mode not in ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr"):
         raise SourceError(f"pixels of the kind {mode} (float, 32-bit or Lab) are not read", hint="save it with 8 or 16 bits a sample first")
     if mode == "CMYK":

@@ -27,6 +27,7 @@ from anonymizer.types import Carrier, SealedFrame
 JPEG_QUALITY = 95  # Where there is no source to take the tables from: above it files grow and no eye sees a difference.
 HEIC_QUALITY = 80  # With x265's fastest preset 50 dB and more, five times quicker than its default (measured on a phone's picture).
 AVIF_QUALITY = 90
+_CLEARED = 2  # a GIF's disposal: the next picture begins on an empty one
 _TIFF_COMPRESSIONS = {"tiff_lzw", "tiff_deflate", "tiff_adobe_deflate", "packbits", "raw", "zstd", "lzma"}
 
 
@@ -77,10 +78,10 @@ def write_image(
     return tuple(notes)
 
 
-def check_written(staging: Path, still: StillImage) -> tuple[Carrier, ...]:
+def check_written(staging: Path, still: StillImage) -> tuple[tuple[Carrier, ...], tuple[str, ...]]:
     """Open a written picture again: TargetError unless it is whole, of the right size, and holds nothing but its pixels.
 
-    Returns the source's carriers with what became of them.
+    Returns the source's carriers with what became of them, and what had to be changed, in sentences.
     """
     try:
         written = read_image(staging)
@@ -91,7 +92,9 @@ def check_written(staging: Path, still: StillImage) -> tuple[Carrier, ...]:
     if kept or written.size_wh != still.size_wh or (len(written.frames) != len(still.frames) and not still.animated):
         problem = f"would hold {', '.join(kept)}" if kept else f"has {len(written.frames)} pictures of {written.size_wh}"
         raise TargetError(f"{still.path.name}: the written picture {problem}", hint="this is a bug, please report it")
-    return tuple(carrier if written.icc_profile or carrier.fate != "copied" else replace(carrier, fate="dropped") for carrier in still.carriers)
+    joined = len(still.frames) - len(written.frames)
+    notes = (f"{joined} of {len(still.frames)} frames look like the one before and were joined with it, which is shown for as long",) if joined else ()
+    return tuple(carrier if written.icc_profile or carrier.fate != "copied" else replace(carrier, fate="dropped") for carrier in still.carriers), notes
 
 
 def _fitted(pixels: NDArray[Any], kind: str, pages: int, notes: list[str]) -> NDArray[Any]:
@@ -144,9 +147,14 @@ def _encoded(pictures: list[NDArray[Any]], frames: list[SealedFrame], still: Sti
     if len(images) > 1:
         options |= {"save_all": True, "append_images": images[1:]}
         if still.animated and kind != "TIFF":
-            options |= {"duration": [one.frame.duration for one in frames], "loop": still.saving.get("loop") or 0}
-            if kind == "GIF" and still.saving.get("loop") is None:
-                del options["loop"]  # Played once: a GIF says so by saying nothing.
+            times = [one.frame.duration for one in frames]
+            # A default image is no moment of the animation, and Pillow counts from the first that is.
+            options |= {"duration": times[1:] if options.get("default_image") else times, "loop": still.saving.get("loop") or 0}
+            if kind == "GIF":
+                if still.saving.get("loop") is None:
+                    del options["loop"]  # Played once: a GIF says so by saying nothing.
+                if any(pixels.ndim == 3 and pixels.shape[2] == 4 for pixels in pictures):
+                    options["disposal"] = _CLEARED  # What is transparent would show the moments before.
     file = io.BytesIO()
     images[0].save(file, format=kind, **{name: value for name, value in options.items() if value is not None})
     return file.getvalue()

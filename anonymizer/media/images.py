@@ -41,6 +41,8 @@ REFUSED_SUFFIXES = frozenset((*_RAW_SUFFIXES, ".jp2", ".j2k", ".jxl", ".psd", ".
 MAX_PIXELS = 1 << 28  # All pages together: the largest phone sensors give 200 million, the rest is a decompression bomb.
 MAX_FILE_BYTES = 1 << 31
 _MILLISECOND = Fraction(1, 1000)
+_UNHEARD_MS = 0.01
+_ROUNDED = "frames are timed in whole milliseconds, which the source's are not"
 _HINT = "open it in a picture program and save it again, as png or jpg"
 
 
@@ -128,7 +130,7 @@ def read_image(path: Path | str) -> StillImage:
     except MemoryError as error:
         raise SourceError(f"{path.name}: the picture does not fit into memory", hint="reduce its size first") from error
     except Exception as error:  # Decoders of hostile files raise anything at all; whatever it is, the file could not be read.
-        reason = "not readable as " + kind.lower() if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
+        reason = "not readable as " + kind.lower() if isinstance(error, UnidentifiedImageError | KeyError) else str(error) or type(error).__name__
         raise SourceError(f"{path.name}: the picture is damaged or cut off ({reason})", hint=_HINT) from error
 
 
@@ -193,13 +195,18 @@ def _read_pillow(path: Path, data: bytes, kind: str) -> StillImage:
                 saving = _coding_of(image, data, kind, orientation)
             name, pixels, page_notes = workable_pixels(image, deep, orientation)
             notes += (note for note in page_notes if note not in notes)
-            duration = round(image.info.get("duration") or 0)
+            said = image.info.get("duration") or 0
+            duration = round(said)
+            if abs(said - duration) >= _UNHEARD_MS and _ROUNDED not in notes:
+                notes.append(_ROUNDED)
             frames.append(_frame(page, pts, duration, name, pixels, 2 if saving.get("subsampled") else 0))
             pts += max(duration, 1)  # Two frames without duration must still come one after the other.
         saving["loop"] = image.info.get("loop")
         saving["default_image"] = bool(image.info.get("default_image"))
-    if frames[0].pixel_format in ("rgb24", "rgba") and needs_deep_reader(data, kind):
+    if any(frame.pixel_format in ("rgb24", "rgba") for frame in frames) and needs_deep_reader(data, kind):
         notes.append("written with 8 bits a sample instead of 16: this kind of 16-bit picture cannot be read whole")
+    if saving.pop("deep", False):
+        notes.append("written with 8 bits a sample: more of an AVIF cannot be read")
     animated = len(frames) > 1 and kind != "TIFF"
     return _still(path, kind, frames, animated, icc_profile, dpi, data, notes, saving)
 

@@ -94,6 +94,7 @@ def test_wrong_value_is_named_with_where_it_was_said(values: dict[str, Any], pro
 WRONG_FILES = [
     pytest.param("zones: [1,2,3,4]\nzones: []\n", "my.yaml: line 2: the key zones stands twice", id="key-twice"),
     pytest.param("effect:\n  kind: blurr\n", "my.yaml: effect.kind: 'blurr' is not one of", id="wrong-value"),
+    pytest.param("effect:\n  kind: solid\n  color: #ff0000\n", "my.yaml: line 3: for YAML #ff0000 is a comment", id="colour-as-a-comment"),
     pytest.param("efect:\n  kind: blur\n", "my.yaml: no such key: efect", id="wrong-key"),
     pytest.param("efect:\n", "my.yaml: no such key: efect", id="wrong-key-without-value"),
     pytest.param("crf: 18\n", "my.yaml: no such key: crf", id="key-without-its-section"),

@@ -24,6 +24,7 @@ _MS = Clip("x").rate / 25000
 REFUSED = [
     pytest.param("out.mp4", {"codec": "nonsense"}, "-c:v nonsense: this FFmpeg has no such video encoder", id="unknown-encoder"),
     pytest.param("out.mp4", {"codec": "aac"}, "-c:v aac: this FFmpeg has no such video encoder", id="an-audio-encoder"),
+    pytest.param("out.mkv", {"codec": "zmbv"}, "-c:v zmbv: takes no pixels of a kind that covers are made in", id="an-encoder-of-screens"),
     pytest.param("out.mp4", {"codec": "copy"}, "a copied stream would show what must be covered", id="copy"),
     pytest.param("out.mp4", {"codec": "prores_ks"}, "does not support 'prores_ks'", id="not-in-this-file-type"),
     pytest.param("out.webm", {"codec": "libx264"}, "does not support 'libx264'", id="not-in-webm"),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -192,6 +194,71 @@ def test_every_frame_of_an_animation_is_read_and_covered(name: str, options: dic
         one, other = frame.planes[0].astype(int), covered.planes[0].astype(int)
         assert np.abs(one - other)[:, :14, :3].mean() > 4
         assert np.abs(one - other)[:, 24:, :3].mean() < 9
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.png", "a.webp"])
+def test_what_is_transparent_in_an_animation_shows_nothing_of_the_frames_before(name: str, tmp_path: Path) -> None:
+    pictures = [np.zeros((30, 40, 4), np.uint8) for _ in range(4)]
+    for index, picture in enumerate(pictures):
+        picture[8:16, 8 * index : 8 * index + 8] = (255, 40 * index, 0, 255)
+        picture[11, 8 * index + 3] = 0
+    options = {"lossless": True} if name == "a.webp" else {"disposal": 2} if name == "a.gif" else {"disposal": 1, "blend": 0}
+    saved(tmp_path / name, pictures[0], save_all=True, append_images=[Image.fromarray(picture) for picture in pictures[1:]], duration=100, **options)
+    before, after = round_trip(tmp_path / name)
+    for one, other in zip(before.frames, after.frames, strict=True):
+        assert np.array_equal(one.planes[0][..., 3], other.planes[0][..., 3])
+
+
+def test_a_default_image_takes_no_time_from_the_animation(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(draw_picture(index * 4, (40, 30))) for index in range(4)]
+    saved(tmp_path / "a.png", pictures[0], save_all=True, default_image=True, append_images=pictures[1:], duration=[100, 60, 80])
+    before, after = round_trip(tmp_path / "a.png")
+    assert [frame.duration for frame in before.frames] == [frame.duration for frame in after.frames] == [0, 100, 60, 80]
+
+
+def test_moments_that_are_alike_are_joined_and_counted(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.gif"), "w") as container:  # Pillow joins them itself.
+        stream = container.add_stream("gif", rate=10, width=40, height=30)
+        stream.pix_fmt = "rgb8"
+        for index in (0, 0, 0, 8):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(draw_picture(index, (40, 30)), format="rgb24").reformat(format="rgb8")))
+        container.mux(stream.encode(None))
+    still = read_image(tmp_path / "a.gif")
+    write_image(tmp_path / "out.gif", seal_all(still), still)
+    assert check_written(tmp_path / "out.gif", still)[1] == ("2 of 4 frames look like the one before and were joined with it, which is shown for as long",)
+    assert [frame.duration for frame in read_image(tmp_path / "out.gif").frames] == [300, 100]
+
+
+def test_times_between_milliseconds_are_said_to_be_rounded(tmp_path: Path) -> None:
+    pictures = [Image.fromarray(draw_picture(index * 4, (40, 30))) for index in range(2)]
+    path = saved(tmp_path / "a.png", pictures[0], save_all=True, append_images=pictures[1:], duration=40)
+    assert read_image(path).notes == ()
+    data, frame_control = path.read_bytes(), b"fcTL"
+    while frame_control in data:  # 1 of 30 seconds, as FFmpeg writes it; `seen` marks what has been changed.
+        at = data.index(frame_control)
+        chunk = b"seen" + data[at + 4 : at + 24] + (1).to_bytes(2, "big") + (30).to_bytes(2, "big") + data[at + 28 : at + 30]
+        data = data[:at] + chunk + zlib.crc32(b"fcTL" + chunk[4:]).to_bytes(4, "big") + data[at + 34 :]
+    path.write_bytes(data.replace(b"seen", frame_control))
+    still = read_image(path)
+    assert [frame.duration for frame in still.frames] == [33, 33]
+    assert still.notes == ("frames are timed in whole milliseconds, which the source's are not",)
+
+
+def test_a_negative_of_16_bits_is_written_as_what_it_shows(tmp_path: Path) -> None:
+    gray = np.arange(40 * 30, dtype=np.uint16).reshape(30, 40) * 50
+    saved(tmp_path / "a.tif", gray, tiffinfo={262: 0})
+    before, after = round_trip(tmp_path / "a.tif")
+    assert np.array_equal(before.frame.planes[0], 65535 - gray)
+    assert np.array_equal(after.frame.planes[0], 65535 - gray)
+
+
+def test_bits_that_cannot_be_kept_are_said(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.avif"), "w", format="avif") as container:
+        stream = container.add_stream("libsvtav1", rate=1, width=64, height=64, options={"preset": "12"})
+        stream.pix_fmt = "yuv420p10le"
+        frame = av.VideoFrame.from_ndarray(draw_picture(0, (64, 64)), format="rgb24").reformat(format="yuv420p10le")
+        container.mux(stream.encode(frame) + stream.encode(None))
+    assert read_image(tmp_path / "a.avif").notes == ("written with 8 bits a sample: more of an AVIF cannot be read",)
 
 
 def test_pages_of_a_tiff_are_all_read_and_written_in_their_sizes(tmp_path: Path) -> None:
