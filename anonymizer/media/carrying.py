@@ -27,6 +27,7 @@ KEEPABLE = frozenset({"subtitles", "data", "metadata", "chapters", "attachments"
 _KIND_NAMES = {"subtitle": "subtitles", "data": "data"}
 _HOLD_CHAPTERS = frozenset({"mp4", "mov", "3gp", "3g2", "matroska", "webm", "asf", "nut"})
 _PRIMING_S = Fraction(1, 20)  # An encoder's first packet is this much early, at most; where times must not be negative it would move all others.
+_HEARD_S = 0.04  # Sound that is early by more is seen to be (ITU-R BT.1359: 45 ms).
 _MICROSECOND = Fraction(1, 1_000_000)
 # Written by every muxer for itself.
 _NOT_TAGS = {"major_brand", "minor_version", "compatible_brands", "encoder", "ENCODER", "DURATION", "alpha_mode", "ALPHA_MODE"}
@@ -64,6 +65,7 @@ class SideStreams:
         self._reached_s = float("-inf")
         self._shift_s = Fraction(0)
         self._first_s = Fraction(0)
+        self._begun: list[Track] = []
         self._asked_tags: dict[str, str] = {}  # carrier -> its value
 
     def open(self, container: OutputContainer, video: VideoStream) -> None:
@@ -224,7 +226,18 @@ class SideStreams:
             self._reached_s = float(time_s + self._shift_s)
             if self._is_outside(packet, time_s, track):
                 return
+            self._notice_late_sound(track)
         self._mux(track, track.take(packet, self._shift_s), container)
+
+    def _notice_late_sound(self, track: Track) -> None:
+        """At a track's first packet; AVI counts its sound from the first frame on."""
+        if track in self._begun:
+            return
+        self._begun.append(track)
+        if self._encoding.container.sound_at_once and self._reached_s > _HEARD_S:
+            self.warnings.append(
+                f"{track.name}: begins {self._reached_s:.2f} s late, which {self._encoding.container.muxer} files cannot say: it is early by that"
+            )
 
     def _is_outside(self, packet: Packet[Any], time_s: Fraction, track: Track) -> bool:
         if self._span_s is None:

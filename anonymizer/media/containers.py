@@ -25,6 +25,7 @@ class Container:
     tick: Fraction | None = None  # its own time base, coarser than most sources; None: any
     constant_rate: bool = False  # frames have slots, not times
     starts_at_zero: bool = False  # it cannot say that the first frame comes late
+    sound_at_once: bool = False  # nor that the sound does
     in_order: bool = False  # it cannot say that frames were coded in another order than they are shown
     dts_from_zero: bool = False  # decoding times, which run before presentation times, must not be negative
     audio_rate: int | None = None  # the only one it takes
@@ -74,7 +75,7 @@ BY_SUFFIX: dict[str, Container] = {
     ".qt": _MOV,
     ".mkv": _MATROSKA,
     ".webm": Container("webm", ("libvpx-vp9",), "libopus", _WEBM_VIDEO, frozenset({"opus", "vorbis"}), tick=_MS, keeps_display_matrix=True),
-    ".avi": Container("avi", fallback_audio="libmp3lame", constant_rate=True, starts_at_zero=True, in_order=True),
+    ".avi": Container("avi", fallback_audio="libmp3lame", constant_rate=True, starts_at_zero=True, sound_at_once=True, in_order=True),
     ".ts": _TRANSPORT,
     ".m2t": _TRANSPORT,
     ".m2ts": _BLURAY,

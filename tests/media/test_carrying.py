@@ -169,6 +169,13 @@ def test_a_place_that_was_asked_for_is_called_kept_in_every_form(tmp_path: Path)
         assert (b"loci" in done.path.read_bytes()) == (fate == "copied")
 
 
+def test_late_sound_that_a_file_type_cannot_say_is_warned_about(tmp_path: Path) -> None:
+    source = write(Clip("in.mp4", frames=50, audio=("libmp3lame",), audio_offset_s=0.64), tmp_path)
+    for name, words in (("out.avi", "begins 0.6"), ("out.mkv", "")):
+        done = run(source, tmp_path / name, carry=CarryPolicy(audio="keep"))
+        assert [words in warning for warning in done.warnings] == ([True] if words else [])
+
+
 SPANS = [
     pytest.param((0.12, 0.15), {"part 1": (0, 30)}, id="inside-one"),
     pytest.param((0.04, 0.2), {"part 0": (0, 60), "part 1": (60, 160)}, id="ends-where-one-begins"),
