@@ -80,6 +80,8 @@ def _usage_error(error: typer.TyperException) -> tuple[str, str]:
     hint = f"see: {context.command_path if context else 'anonymizer'} --help"
     if near or (meant and not hasattr(error, "option_name")):
         hint = f"did you mean {near[0] if near else meant.removesuffix('?')}?"
+    if problem.startswith("No such command '") and os.path.exists(named := problem.partition("'")[2].removesuffix("'")):
+        hint = f"did you mean: anonymizer run {named}"
     return problem[:1].lower() + problem[1:], hint
 
 

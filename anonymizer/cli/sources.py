@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from anonymizer.errors import ConfigError, SourceError
+
+_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 
 
 def is_camera(text: str) -> bool:
@@ -23,9 +26,13 @@ def is_single(texts: Sequence[str]) -> bool:
 
 
 def require_named(texts: Sequence[str]) -> None:
-    """SourceError for an empty name, as "$FILE" is without a value: it would mean the folder one stands in."""
+    """SourceError for an empty name, as "$FILE" is without a value: it would mean the folder one stands in; and for a stream's address."""
     if not all(texts):
         raise SourceError("'': an empty name names no input", hint="name a file; a variable of the shell may be empty")
+    for text in texts:
+        # The rest of an address may hold a password.
+        if (address := _ADDRESS.match(text)) and not os.path.exists(text):
+            raise SourceError(f"{address[1]}://...: streams are not read yet, only files and cameras of this machine", hint="record it to a file first")
 
 
 def target_for(text: str, output: str | None, *, codec: str | None = None, keep: Sequence[str] = ()) -> tuple[Path, tuple[str, ...]]:

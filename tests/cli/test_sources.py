@@ -129,3 +129,14 @@ def test_empty_name_names_nothing() -> None:
         target_for("7", "")
     with pytest.raises(ConfigError, match=r"^-o: an empty name"):
         folder_for("")
+
+
+@pytest.mark.parametrize("address", ["rtsp://me:secret@host/stream", "HTTP://host/a.mp4"])
+def test_an_address_is_refused_in_words_that_hold_nothing_of_it(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SourceError, match="streams are not read yet") as refused:
+        require_named([address])
+    assert not any(part in refused.value.problem for part in ("secret", "host"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "ab:").mkdir()
+    (tmp_path / "ab:" / "c.mp4").touch()
+    require_named(["ab://c.mp4"])
