@@ -41,7 +41,7 @@ REFUSED_SUFFIXES = frozenset((*_RAW_SUFFIXES, ".jp2", ".j2k", ".jxl", ".psd", ".
 MAX_PIXELS = 1 << 28  # All pages together: the largest phone sensors give 200 million, the rest is a decompression bomb.
 MAX_FILE_BYTES = 1 << 31
 _MILLISECOND = Fraction(1, 1000)
-_UNHEARD_MS = 0.01
+_UNSEEN_MS = 0.01
 _ROUNDED = "frames are timed in whole milliseconds, which the source's are not"
 _HINT = "open it in a picture program and save it again, as png or jpg"
 
@@ -197,7 +197,7 @@ def _read_pillow(path: Path, data: bytes, kind: str) -> StillImage:
             notes += (note for note in page_notes if note not in notes)
             said = image.info.get("duration") or 0
             duration = round(said)
-            if abs(said - duration) >= _UNHEARD_MS and _ROUNDED not in notes:
+            if abs(said - duration) >= _UNSEEN_MS and _ROUNDED not in notes:
                 notes.append(_ROUNDED)
             frames.append(_frame(page, pts, duration, name, pixels, 2 if saving.get("subsampled") else 0))
             pts += max(duration, 1)  # Two frames without duration must still come one after the other.

@@ -172,9 +172,11 @@ class VideoReader:
         if self._span_s is not None and self._span_s[0] > 0 and not self.info.extra.get("live"):
             self._enter_at(first_s)
         last_pts: int | None = None
+        given = 0
         try:
             for frame, damaged in self._decode_all():
                 last_pts = frame.pts if frame.pts is not None else last_pts
+                given += 1
                 yield frame, damaged
             return
         except _StuckError:
@@ -185,8 +187,9 @@ class VideoReader:
         self._open(threads=1)
         if last_pts is not None:
             self._enter_at(float(last_pts * self.time_base))
-        for frame, _ in self._decode_all(single=True):
-            if frame.pts is None or last_pts is None or frame.pts > last_pts:
+        from_start = self._must_begin_at_start()
+        for number, (frame, _) in enumerate(self._decode_all(single=True)):
+            if number >= given if from_start else frame.pts is None or last_pts is None or frame.pts > last_pts:
                 yield frame, True
 
     def _decode_all(self, *, single: bool = False) -> Iterator[tuple[av.VideoFrame, bool]]:
@@ -255,8 +258,8 @@ class VideoReader:
         assert self._container is not None
         if self.info.extra.get("has_alpha"):
             return  # Transparency is a second stream with key frames of its own, which no index knows.
-        if self._timeline.only_order and (self._decoder is None or self._decoder.context.has_b_frames):
-            return  # How many frames lie between decoding and showing is seen at the stream's beginning alone.
+        if self._must_begin_at_start():
+            return
         has_index = any(name in self.info.container for name in ("mp4", "matroska", "avi"))
         target = int((time_s - (0 if has_index else _RUN_UP_S)) / float(self.time_base))
         stream = self._container.streams[self.info.stream_index]
@@ -273,6 +276,10 @@ class VideoReader:
         threads = self._decoder.context.thread_count if self._decoder else 0
         self._close_source()
         self._open(threads)
+
+    def _must_begin_at_start(self) -> bool:
+        """Whether by how many frames showing lags behind decoding is seen at the stream's beginning alone: AVI with B-frames."""
+        return self._timeline.only_order and self._decoder is not None and self._decoder.context.has_b_frames
 
     def _origin_s(self) -> float:
         return float(self.info.extra.get("start_time_s") or 0.0)

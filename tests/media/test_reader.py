@@ -14,6 +14,7 @@ import pytest
 
 from anonymizer.errors import ConfigError, SourceError
 from anonymizer.media import VideoReader, probe, sources
+from anonymizer.media.decoding import Decoder
 from anonymizer.media.timing import CleanTimeline, OutputClock
 from anonymizer.types import Frame
 from tests.conftest import draw_picture
@@ -72,6 +73,26 @@ def test_a_span_holds_exactly_its_frames(name: str, span_s: tuple[float, float |
     assert not any(frame.damaged for frame in done.frames)
     if span_s[0] > 0:
         assert times_s(done.path) == pytest.approx([0.04 * n for n in range(end - first)], abs=0.001)
+
+
+@pytest.mark.parametrize("codec", ["mpeg4", "libx264"])
+def test_a_decoder_that_gets_stuck_in_reordered_avi_repeats_nothing(codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(Clip("in.avi", codec=codec, frames=50, options={"g": "12", "bf": "2"}), tmp_path)
+    every = decode(path)
+    plain, sent = Decoder.decode, 0
+
+    def sticks_once(decoder: Decoder, packet: av.Packet) -> list[av.VideoFrame]:
+        nonlocal sent
+        sent += 1
+        if sent == 31:
+            raise av.BlockingIOError(11, "stuck")
+        return plain(decoder, packet)
+
+    monkeypatch.setattr(Decoder, "decode", sticks_once)
+    frames, _ = read(path)
+    assert [frame.pts for frame in frames] == [frame.pts for frame in every]
+    assert all(np.array_equal(ours.planes[0], theirs.planes[0]) for ours, theirs in zip(frames, every, strict=True))
+    assert [frame.damaged for frame in frames] == [False] * (50 - sum(frame.damaged for frame in frames)) + [True] * sum(frame.damaged for frame in frames)
 
 
 def test_a_span_without_frames_is_refused(tmp_path: Path) -> None:
