@@ -169,7 +169,7 @@ class Config(_Section):
     padding: dict[str, Share] = Field(
         default_factory=lambda: {"face": 0.2, "plate": 0.05},
         description="How far a cover reaches beyond a box, by label, as a share of its size. Of faces: so far at the sides of large ones, "
-        "1.6 times above and 0.2 times below, and less than a sixth for small ones; of plates: so far at the sides of those of 4 to 8 % of the "
+        "1.7 times above and 0.2 times below, and about a seventh for small ones; of plates: so far at the sides of those of 4 to 8 % of the "
         "picture's longer side, 1.6 times above and below, a fifth for large ones.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")

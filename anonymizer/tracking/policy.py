@@ -40,10 +40,11 @@ class LabelPolicy:
 
 
 # Margins, measured on panning clips of labelled stills: an inscribed ellipse without a margin bares up to 24 % of the
-# faces of 64 to 128 px. Large faces need the larger share. What a detector's box of a face lacks, it lacks above: of one
+# faces of 64 to 128 px. Large faces need the larger share, until they fill a third of the frame and their boxes are exact;
+# of the very smallest half a pixel too little bares a face. What a detector's box of a face lacks, it lacks above: of one
 # in ten a fifth of its height and more, below a twentieth. Of plates, boxes of those of 50 to 100 px in 1280 are often a
 # fifteenth too short (with a fixed share of 0.02 for all sizes half as many again can be read); those of large plates hold them.
-_FACE = LabelPolicy(shape="ellipse", pad_share=0.2, pad_above=1.6, pad_below=0.2, pad_by_size=((0.04, 0.05), (0.065, 0.15), (0.15, 1.0)))
+_FACE = LabelPolicy(shape="ellipse", pad_share=0.2, pad_above=1.7, pad_below=0.2, pad_by_size=((0.025, 0.15), (0.04, 0.07), (0.065, 0.13), (0.15, 1.0), (0.22, 1.0), (0.35, 0.7), (0.5, 0.5)))
 _PLATE = LabelPolicy(shape="box", pad_share=0.05, pad_above=1.6, pad_below=1.6, pad_by_size=((0.02, 0.3), (0.04, 1.0), (0.08, 1.0), (0.15, 0.2)))
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.2), "plate": _PLATE})
 
@@ -64,7 +65,7 @@ class TrackingPolicy:
     hold_s: float = 0.3  # cover after the last sighting of an object that reached the frame's edge
     vanished_hold_s: float = 0.6  # and of one that vanished in the middle of the picture
     hysteresis_s: float = 0.05  # a cover is never smaller than its neighbours so far to either side
-    smoothing_s: float = 0.08  # standard deviation of the weights that calm the centre
+    smoothing_s: float = 0.12  # standard deviation of the weights that calm the centre
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
 
     def __post_init__(self) -> None:
