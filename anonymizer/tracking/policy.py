@@ -44,7 +44,13 @@ class LabelPolicy:
 # of the very smallest half a pixel too little bares a face. What a detector's box of a face lacks, it lacks above: of one
 # in ten a fifth of its height and more, below a twentieth. Of plates, boxes of those of 50 to 100 px in 1280 are often a
 # fifteenth too short (with a fixed share of 0.02 for all sizes half as many again can be read); those of large plates hold them.
-_FACE = LabelPolicy(shape="ellipse", pad_share=0.2, pad_above=1.7, pad_below=0.2, pad_by_size=((0.025, 0.15), (0.04, 0.07), (0.065, 0.13), (0.15, 1.0), (0.22, 1.0), (0.35, 0.7), (0.5, 0.5)))
+_FACE = LabelPolicy(
+    shape="ellipse",
+    pad_share=0.2,
+    pad_above=1.7,
+    pad_below=0.2,
+    pad_by_size=((0.025, 0.15), (0.04, 0.07), (0.065, 0.13), (0.15, 1.0), (0.22, 1.0), (0.35, 0.7), (0.5, 0.5)),
+)
 _PLATE = LabelPolicy(shape="box", pad_share=0.05, pad_above=1.6, pad_below=1.6, pad_by_size=((0.02, 0.3), (0.04, 1.0), (0.08, 1.0), (0.15, 0.2)))
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.2), "plate": _PLATE})
 
