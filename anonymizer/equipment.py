@@ -6,8 +6,8 @@ configuration themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from anonymizer.config import Config, Span, Zone, config_hash
-from anonymizer.detection import Detector, LookPlan, Part, label_thresholds, load_detectors, observe, untested_labels, weights_sha256
+from anonymizer.detection import Detector, LookPlan, Part, Thresholds, label_thresholds, load_detectors, observe, untested_labels, weights_sha256
 from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
-from anonymizer.tracking import DEFAULT_LABELS, LabelPolicy, Tracker, TrackingPolicy
+from anonymizer.tracking import DEFAULT_LABELS, PICTURE_LABELS, LabelPolicy, Tracker, TrackingPolicy
 from anonymizer.types import Observation, Picture
 from anonymizer.zones import ZoneCover, is_within
 
@@ -35,6 +35,7 @@ class Equipment:
     policy: TrackingPolicy
     effect: Effect
     untested: tuple[str, ...] = ()  # labels of whose weights nobody knows whether they see
+    picture_policies: Mapping[str, LabelPolicy] = field(default_factory=dict)  # in the place of `policy.labels` for a picture that stands alone
 
     @classmethod
     def of(cls, config: Config, detectors: Sequence[Detector] | None = None) -> Equipment:
@@ -44,21 +45,14 @@ class Equipment:
         are missing, altered, or do not find what is in the canary picture.
         """
         labels, weights = config.detect, config.weights
-        thresholds = label_thresholds(labels if detectors is None else (), weights if detectors is None else {}, config.strictness, config.look.long_side)
+        asked = (labels, weights) if detectors is None else ((), {})
+        thresholds, alone = (label_thresholds(*asked, config.strictness, config.look.long_side, alone=one) for one in (False, True))
         untested = () if detectors is not None else untested_labels(labels, weights)
         if detectors is None:
             detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s)
         preset = config.look
         known = {label for detector in detectors for label in detector.labels}
-        policies = {
-            label: replace(
-                DEFAULT_LABELS.get(label, LabelPolicy()),
-                strong_score=thresholds[label].strong if label in thresholds else LabelPolicy().strong_score,
-                weak_score=thresholds[label].weak if label in thresholds else LabelPolicy().weak_score,
-                pad_share=config.padding_of(label),
-            )
-            for label in sorted(known)
-        }
+        policies = _policies(known, DEFAULT_LABELS, thresholds, config)
         return cls(
             config=config,
             detectors=tuple(detectors),
@@ -70,8 +64,7 @@ class Equipment:
                 least_side=preset.least_side,
                 mirrored=preset.mirrored,
                 in_turn=preset.in_turn,
-                # Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not.
-                weak={label: policy.weak_score / 2 for label, policy in policies.items()},
+                weak=_returned_from(policies),
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
                 deadline_s=config.timeout_s,
             ),
@@ -85,7 +78,13 @@ class Equipment:
             ),
             effect=_effect_of(config),
             untested=untested,
+            picture_policies=_policies(known, PICTURE_LABELS, alone, config),
         )
+
+    def for_pictures(self) -> Equipment:
+        """The same for pictures that stand alone: more is believed, and covers are wider, as no neighbours in time help."""
+        labels = self.picture_policies
+        return replace(self, look=replace(self.look, weak=_returned_from(labels)), policy=replace(self.policy, labels=labels))
 
     def observe(self, picture: Picture, shown_s: tuple[float, float] | None = None, part: Part = "all") -> Observation:
         """Look at a picture with every detector, at all sizes unless it is one frame of many (`Turns`).
@@ -128,6 +127,20 @@ class Equipment:
     def hashes(self) -> tuple[str, dict[str, str]]:
         """The configuration's hash, and each label's weights'."""
         return config_hash(self.config), weights_sha256(self.config.detect, self.config.weights)
+
+
+def _policies(labels: Iterable[str], ways: Mapping[str, LabelPolicy], thresholds: Mapping[str, Thresholds], config: Config) -> dict[str, LabelPolicy]:
+    """How each label is believed and covered."""
+    scores = {label: thresholds.get(label, Thresholds(LabelPolicy().strong_score, LabelPolicy().weak_score)) for label in sorted(labels)}
+    return {
+        label: replace(ways.get(label, LabelPolicy()), strong_score=score.strong, weak_score=score.weak, pad_share=config.padding_of(label))
+        for label, score in scores.items()
+    }
+
+
+def _returned_from(policies: Mapping[str, LabelPolicy]) -> dict[str, float]:
+    """Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not."""
+    return {label: policy.weak_score / 2 for label, policy in policies.items()}
 
 
 def _effect_of(config: Config) -> Effect:

@@ -59,28 +59,34 @@ class Anonymizer:
         Raises SourceError for anything but BGR uint8 frames of one size, ConfigError for an impossible `fps`,
         ModelError when a detector fails: frames that were not decided until then are never given out.
         """
-        rate, coming = _rate_of(fps), iter(frames)
-        try:
-            first = next(coming)
-        except StopIteration:
-            return
-        geometry = Geometry(_size_wh(first, 0))
-        effect = self._equipment.effect_for(geometry)
-        zones, tracker = self._equipment.zones_for(geometry, rate), self._equipment.tracker_for(geometry, rate)
-        looks = observed_frames(_frames_of(first, coming, rate, geometry.coded_wh), geometry, self._equipment, rate)
-        with closing(decided_frames(looks, tracker)) as decided:
-            for frame, decision in zones.over(decided):
-                yield np.array(seal_frame(frame, decision, effect).frame.planes[0])
+        yield from _sealed(frames, _rate_of(fps), self._equipment)
 
     def image(self, image: Image) -> Image:
         """One picture, sealed."""
-        return next(self.process([image]))
+        return next(_sealed([image], _rate_of(25), self._equipment.for_pictures()))
 
     def detect(self, image: Image) -> Detections:
         """What the detectors see in one picture, weak detections included, in its pixels."""
         geometry = Geometry(_size_wh(image, 0))
-        picture = picture_of(_frame_of(image, 0, Fraction(25)), geometry, self._equipment.look.long_side)
-        return require_detections(self._equipment.observe(picture))
+        equipment = self._equipment.for_pictures()
+        picture = picture_of(_frame_of(image, 0, Fraction(25)), geometry, equipment.look.long_side)
+        return require_detections(equipment.observe(picture))
+
+
+def _sealed(frames: Iterable[Image], rate: Fraction, equipment: Equipment) -> Iterator[Image]:
+    """Each frame sealed, in order, delayed by the look-ahead."""
+    coming = iter(frames)
+    try:
+        first = next(coming)
+    except StopIteration:
+        return
+    geometry = Geometry(_size_wh(first, 0))
+    effect = equipment.effect_for(geometry)
+    zones, tracker = equipment.zones_for(geometry, rate), equipment.tracker_for(geometry, rate)
+    looks = observed_frames(_frames_of(first, coming, rate, geometry.coded_wh), geometry, equipment, rate)
+    with closing(decided_frames(looks, tracker)) as decided:
+        for frame, decision in zones.over(decided):
+            yield np.array(seal_frame(frame, decision, effect).frame.planes[0])
 
 
 def anonymize_image(image: Image, config: Config | None = None, **settings: Any) -> Image:

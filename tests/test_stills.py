@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from anonymizer import Anonymizer
 from anonymizer.config import load_config
 from anonymizer.equipment import Equipment
 from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, ModelError, SourceError, TargetError
@@ -110,6 +111,25 @@ def test_what_is_found_is_covered_and_the_rest_is_kept(suffix: str, effect: str,
     inner = pixels[SPOT[1] + 6 : SPOT[3] - 6, SPOT[0] + 6 : SPOT[2] - 6]
     assert np.abs(inner - RED).min(axis=(0, 1)).max() > 40
     assert np.abs(pixels[-10:] - GREY).max() < 6
+
+
+def test_small_face_of_a_picture_alone_is_covered_wider_than_that_of_a_video() -> None:
+    """No neighbour in time makes up for a box that is too short."""
+    anonymizer = Anonymizer(detect=["face"], effect={"kind": "solid"}, detectors=[RedSpots()])
+    picture = np.ascontiguousarray(spotted(size_wh=(640, 360))[..., ::-1])
+    alone, (frame, _) = anonymizer.image(picture), list(anonymizer.process([picture, picture]))
+    changed_alone, changed = ((sealed != picture).any(axis=-1) for sealed in (alone, frame))
+    assert (changed_alone >= changed).all()
+    assert changed_alone.sum() > 1.2 * changed.sum()
+
+
+def test_a_picture_alone_is_believed_sooner_than_a_frame_of_a_video() -> None:
+    frames = Equipment.of(load_config({}).config)
+    alone = frames.for_pictures()
+    for label in ("face", "plate"):
+        assert alone.policy.of(label).strong_score < 0.5 * frames.policy.of(label).strong_score
+        assert alone.look.weak[label] < alone.policy.of(label).strong_score
+    assert alone.policy.of("face").strong_score > Equipment.of(load_config({"strictness": 1.0}).config).for_pictures().policy.of("face").strong_score
 
 
 def test_orientation_turns_picture_before_it_is_looked_at(tmp_path: Path) -> None:

@@ -23,5 +23,7 @@ class Preset:
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset(640, about="pictures of 640 px: large faces and plates, the least time"),
     "balanced": Preset(960, coarse_side=640, in_turn=True, about="pictures of 960 px and of 640, frame by frame in turn: what most footage needs"),
-    "thorough": Preset(1920, (1280, 1280), coarse_side=480, about="pictures of 1920 px, whole and in tiles: small and far objects, several times the time"),
+    "thorough": Preset(
+        3840, (1280, 1280), coarse_side=640, about="pictures of up to 3840 px, whole and in tiles of 1280: small and far objects, several times the time"
+    ),
 }

@@ -170,7 +170,7 @@ class Config(_Section):
         default_factory=lambda: {"face": 0.2, "plate": 0.05},
         description="How far a cover reaches beyond a box, by label, as a share of its size. Of faces: so far at the sides of large ones, "
         "1.7 times above and 0.2 times below, and about a seventh for small ones; of plates: so far at the sides of those of 4 to 8 % of the "
-        "picture's longer side, 1.6 times above and below, a fifth for large ones.",
+        "picture's longer side, 1.6 times above and below, a fifth for large ones. Small covers of a picture that stands alone reach farther.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")
     tracking: TrackingChoice = Field(default_factory=TrackingChoice, description="How what is found in one frame covers its neighbours in time.")

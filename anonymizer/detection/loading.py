@@ -42,8 +42,10 @@ def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads
     return tuple(detectors)
 
 
-def label_thresholds(labels: Sequence[str], weights: Mapping[str, str], strictness: float, long_side: int = 960) -> dict[str, Thresholds]:
-    """The scores that count for each label with these weights, in pictures of that size; no network is loaded.
+def label_thresholds(
+    labels: Sequence[str], weights: Mapping[str, str], strictness: float, long_side: int = 960, *, alone: bool = False
+) -> dict[str, Thresholds]:
+    """The scores that count for each label with these weights, in pictures of that size, `alone` or frames; no network is loaded.
 
     Own weights have the card's that lies beside them, if there is one; ModelError for the card of other weights.
     """
@@ -52,6 +54,8 @@ def label_thresholds(labels: Sequence[str], weights: Mapping[str, str], strictne
     for source, wanted in _by_source(labels, weights, cards).items():
         card = cards.get(source) or _card_beside(Path(source).expanduser())
         known = card.calibration if card is not None else {}
+        if alone:
+            known = {label: calibration.for_pictures() for label, calibration in known.items()}
         thresholds |= {label: thresholds_for(known.get(label), strictness, long_side) for label in wanted}
     return thresholds
 

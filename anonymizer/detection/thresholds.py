@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -37,10 +37,19 @@ class Thresholds:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """What a card says of one label: its score at normal strictness, and (score, share of right ones) by the picture's long side."""
+    """What a card says of one label.
+
+    `normal_score` is used at normal strictness, `picture_score` in its place for pictures that stand alone, where no neighbour in time
+    makes up for a miss (None: the same). `maps` are (score, share of right ones) by the picture's long side.
+    """
 
     normal_score: float
     maps: Mapping[int, ScoreMap]
+    picture_score: float | None = None
+
+    def for_pictures(self) -> Calibration:
+        """The same for pictures that stand alone."""
+        return replace(self, normal_score=self.normal_score if self.picture_score is None else self.picture_score)
 
     def map_for(self, long_side: int) -> ScoreMap:
         """The map that was measured at the nearest size."""
@@ -69,9 +78,10 @@ def thresholds_for(calibration: Calibration | None, strictness: float, long_side
         strong, weak = (float(np.interp(strictness, at, [_UNCALIBRATED[key][column] for key in at])) for column in (0, 1))
         return Thresholds(strong, weak)
     score_map = calibration.map_for(long_side)
-    odds = _odds(share_at(score_map, calibration.normal_score)) * _ODDS_RANGE ** (0.5 - strictness)
+    share = min(max(share_at(score_map, calibration.normal_score), _CERTAIN), 1 - _CERTAIN)
+    odds = share / (1 - share) * _ODDS_RANGE ** (0.5 - strictness)
     # The shift between two points of the map, added to the chosen score: where the map is flat it moves nothing.
-    centre = score_at(score_map, share_at(score_map, calibration.normal_score))
+    centre = score_at(score_map, share)
 
     def moved(wanted: float) -> float:
         return float(np.clip(calibration.normal_score + score_at(score_map, wanted / (1 + wanted)) - centre, score_map[0][0], score_map[-1][0]))
@@ -97,8 +107,3 @@ def score_at(score_map: ScoreMap, share: float) -> float:
     rising = np.maximum.accumulate(shares)
     first = np.concatenate([[True], rising[1:] > rising[:-1]])
     return float(np.interp(share, rising[first], scores[first]))
-
-
-def _odds(share: float) -> float:
-    share = min(max(share, _CERTAIN), 1 - _CERTAIN)
-    return share / (1 - share)

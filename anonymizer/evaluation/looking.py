@@ -70,7 +70,7 @@ class Looker:
 
     def __init__(self, equipment: Equipment, *, scale: float = 1.0, shift: str | None = None, floor: float = SCORE_FLOOR) -> None:
         self._detectors = tuple(_Remembering(detector) for detector in equipment.detectors)
-        self._configured = replace(equipment, detectors=self._detectors)
+        self._configured = replace(equipment.for_pictures(), detectors=self._detectors)
         self._floored = _floored(self._configured, floor)
         self._scale = scale
         self._shift = shift

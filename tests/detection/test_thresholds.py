@@ -32,6 +32,14 @@ def test_map_of_the_nearest_size_is_read(side, measured_at):
     assert CARD.map_for(side) == CARD.maps[measured_at]
 
 
+@pytest.mark.parametrize(("known", "score"), [(0.07, 0.07), (None, 0.25)])
+def test_pictures_alone_have_the_score_that_their_card_chose_for_them(known, score):
+    """Also where the map does not rise yet: its share there is 0."""
+    card = Calibration(0.25, {640: ((0.02, 0.0), (0.1, 0.0), (0.3, 0.4), (0.5, 0.9))}, known).for_pictures()
+    assert thresholds_for(card, 0.5, 640).strong == pytest.approx(score)
+    assert thresholds_for(card, 1.0, 640).strong < score < thresholds_for(card, 0.0, 640).strong
+
+
 def test_map_that_says_nothing_leaves_the_score_where_it_is():
     flat = Calibration(0.25, {640: ((0.1, 0.0), (0.5, 0.0))})
     assert thresholds_for(flat, 1.0, 640).strong == thresholds_for(flat, 0.0, 640).strong == pytest.approx(0.25)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
+from anonymizer.config import PRESETS
 from anonymizer.detection.tiling import View, both_ways, merged, views
 from anonymizer.types import Detections
 
@@ -35,6 +36,17 @@ def test_tiles_cover_every_pixel_and_neighbours_share_their_overlap(size_wh, ove
     assert covered.all() or not tiles
     columns = sorted({(tile.xyxy[0], tile.xyxy[2]) for tile in tiles})
     assert all(one[1] - two[0] >= int(320 * overlap) for one, two in itertools.pairwise(columns))
+
+
+@pytest.mark.parametrize("size_wh", [(1920, 1080), (1080, 1920), (3840, 2160)])
+def test_thorough_looks_at_every_pixel_of_1080p_and_4k_in_its_own_size(size_wh):
+    preset = PRESETS["thorough"]
+    assert preset.long_side >= max(size_wh)  # a frame is shrunk to that
+    seen = np.zeros(size_wh[::-1], bool)
+    for view in views(size_wh, preset.tile_wh, preset.tile_overlap):
+        left, top, right, bottom = view.xyxy
+        seen[top:bottom, left:right] |= view.scale == 1
+    assert seen.all()
 
 
 def test_small_picture_is_looked_at_once():

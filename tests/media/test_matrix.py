@@ -103,7 +103,9 @@ MATRIX = [
     Clip("rawvideo.avi", codec="rawvideo", pixel_format="yuv420p"),
     Clip("dnxhd.mov", codec="dnxhd", pixel_format="yuv422p", options={"profile": "dnxhr_hq"}, size_wh=(256, 120)),
     Clip("one-frame.mp4", frames=1),
-    Clip("two-frames.mkv", codec="libx265", options={"x265-params": "log-level=none:bframes=0"}, frames=2),  # x265 gives two frames with B-frames random decoding times.
+    Clip(
+        "two-frames.mkv", codec="libx265", options={"x265-params": "log-level=none:bframes=0"}, frames=2
+    ),  # x265 gives two frames with B-frames random decoding times.
     Clip("tiny.mp4", size_wh=(2, 2)),
     Clip("tall.mp4", size_wh=(16, 400)),
 ]
