@@ -7,7 +7,7 @@ configuration themselves.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -33,9 +33,9 @@ class Equipment:
     detectors: tuple[Detector, ...]
     look: LookPlan
     policy: TrackingPolicy
+    picture_policies: Mapping[str, LabelPolicy]  # in the place of `policy.labels` for a picture that stands alone
     effect: Effect
     untested: tuple[str, ...] = ()  # labels of whose weights nobody knows whether they see
-    picture_policies: Mapping[str, LabelPolicy] = field(default_factory=dict)  # in the place of `policy.labels` for a picture that stands alone
 
     @classmethod
     def of(cls, config: Config, detectors: Sequence[Detector] | None = None) -> Equipment:
@@ -76,9 +76,9 @@ class Equipment:
                 vanished_hold_s=config.tracking.vanished_hold_s,
                 look_long_side=preset.long_side,
             ),
+            picture_policies=_policies(known, PICTURE_LABELS, alone, config),
             effect=_effect_of(config),
             untested=untested,
-            picture_policies=_policies(known, PICTURE_LABELS, alone, config),
         )
 
     def for_pictures(self) -> Equipment:
