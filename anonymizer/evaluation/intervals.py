@@ -50,7 +50,7 @@ def share_interval(right: NDArray[Any], picture: NDArray[Any]) -> tuple[float, f
     _, group = np.unique(picture, return_inverse=True)
     counts, hits = np.bincount(group), np.bincount(group, weights=np.asarray(right, np.float64))
     point = float(hits.sum() / counts.sum())
-    if len(counts) == 1 or point in (0.0, 1.0):
+    if np.ptp(hits / counts) == 0:  # Pictures that are alike draw the same share each time: an interval of no width.
         return wilson(point, len(counts))
     low, high = ratio_interval(hits, counts)
     return max(0.0, low), min(1.0, high)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from anonymizer.evaluation.intervals import rate_interval, ratio_interval, share_interval, wilson
 
 
+@example([(False, 0), (True, 0), (False, 1), (True, 1)])  # pictures that are alike
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 8)), min_size=1, max_size=60))
 def test_interval_of_a_share_holds_it(objects: list[tuple[bool, int]]) -> None:
     right, picture = (np.array(column) for column in zip(*objects, strict=True))
