@@ -93,10 +93,8 @@ def _card(path: Path, hint: str = _HINT) -> ModelCard:
             label: {int(side): tuple((float(score), float(share)) for score, share in points) for side, points in sides.items()}
             for label, sides in read["score_to_precision"].items()
         }
-        if not all(sides and all(sides.values()) and 0 < float(read["normal_score"][label]) < 1 for label, sides in maps.items()):
-            raise ValueError("scores that are none")
-        alone = {label: float(score) for label, score in read.get("picture_score", {}).items()}
-        if not all(0 < score < 1 for score in alone.values()):
+        normal, alone = ({label: float(score) for label, score in scores.items()} for scores in (read["normal_score"], read.get("picture_score", {})))
+        if not all(sides and all(sides.values()) for sides in maps.values()) or not all(0 < score < 1 for score in (*normal.values(), *alone.values())):
             raise ValueError("scores that are none")
         return ModelCard(
             name=path.stem,
@@ -111,7 +109,7 @@ def _card(path: Path, hint: str = _HINT) -> ModelCard:
             data=tuple(read["data"]),
             recipe=read["recipe"],
             figures=read["figures"],
-            calibration={label: Calibration(float(read["normal_score"][label]), sides, alone.get(label)) for label, sides in maps.items()},
+            calibration={label: Calibration(normal[label], sides, alone.get(label)) for label, sides in maps.items()},
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(f"{path.name}: the model card cannot be read ({type(error).__name__}: {error})", hint=hint) from error
