@@ -38,8 +38,10 @@ class Equipment:
     untested: tuple[str, ...] = ()  # labels of whose weights nobody knows whether they see
 
     @classmethod
-    def of(cls, config: Config, detectors: Sequence[Detector] | None = None) -> Equipment:
+    def of(cls, config: Config, detectors: Sequence[Detector] | None = None, *, seeing: bool = True) -> Equipment:
         """Load what the configuration asks for; `detectors` takes the place of its models.
+
+        What is not `seeing` has no detectors, and all the rest as if it had: for who decides what another process saw.
 
         Raises ConfigError for labels without a model or an effect's unreadable picture, ModelError for models that
         are missing, altered, or do not find what is in the canary picture.
@@ -48,10 +50,12 @@ class Equipment:
         asked = (labels, weights) if detectors is None else ((), {})
         thresholds, alone = (label_thresholds(*asked, config.strictness, config.look.long_side, alone=one) for one in (False, True))
         untested = () if detectors is not None else untested_labels(labels, weights)
+        known = set(labels)
         if detectors is None:
-            detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s)
+            detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s) if seeing else ()
+        if seeing:
+            known = {label for detector in detectors for label in detector.labels}
         preset = config.look
-        known = {label for detector in detectors for label in detector.labels}
         policies = _policies(known, DEFAULT_LABELS, thresholds, config)
         return cls(
             config=config,

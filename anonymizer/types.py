@@ -266,6 +266,32 @@ class SealedFrame:
         return self._decision
 
 
+@dataclass(frozen=True, slots=True)
+class StreamFormat:
+    """How the packets that follow are coded: what whoever receives a live stream needs to begin.
+
+    Packets are Annex B with parameter sets before every key frame; `parameter_sets` are the same ones, for containers that
+    want them once.
+    """
+
+    codec: str  # "h264" or "hevc"
+    size_wh: tuple[int, int]
+    frame_rate: float  # nominal: the times of the packets are what counts
+    parameter_sets: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedPacket:
+    """One coded frame of a live stream; made of a sealed frame alone. Without B-frames, so that dts equals pts."""
+
+    pts: int  # in LIVE_TIME_BASE, of the machine's monotonic clock; always rises
+    is_key: bool
+    data: bytes
+
+
+LIVE_TIME_BASE = Fraction(1, 90_000)  # RTP's clock for video (RFC 6184, section 8.2.1)
+
+
 @dataclass(slots=True)
 class Tally:
     """Frames counted at four places that do not know of each other; equal, or nothing is published."""

@@ -75,6 +75,11 @@ class DamageWatch:
         self._since = self._sent if self._since is None else max(self._since, self._sent)
         self._whole_before = 0
 
+    def lost_on_the_way(self) -> None:
+        """Something was lost before it reached the decoder, in the packet that comes next or the one after: no key frame of those two ends it."""
+        self.mark()
+        self._since = self._sent + 2
+
     def heard(self, lines: list[tuple[str, str]]) -> None:
         """Error lines of the log: those of this decoder and its demuxer mark damage."""
         if any(who in self._names and not _HARMLESS.search(what) for who, what in lines):

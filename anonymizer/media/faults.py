@@ -36,7 +36,7 @@ class Ear:
     _open_ears = 0
     _capture: av.logging.Capture | None = None
     _raw: list[tuple[int, str, str]]
-    _lines: ClassVar[deque[tuple[int, str, str]]] = deque(maxlen=_KEPT_LINES)  # serial, who, what
+    _lines: ClassVar[deque[tuple[int, int, str, str]]] = deque(maxlen=_KEPT_LINES)  # serial, level, who, what
     _serial = 0
     _level_before: int | None = None
     _hushed = False
@@ -63,10 +63,14 @@ class Ear:
             self._heard = Ear._serial
 
     def lines(self) -> list[tuple[str, str]]:
-        """Who said what since the last call, by any codec of this process."""
+        """Who said what since the last call, by any codec of this process: errors, and what is worse."""
+        return [(who, what) for level, who, what in self.leveled_lines() if level <= av.logging.ERROR]
+
+    def leveled_lines(self) -> list[tuple[int, str, str]]:
+        """The same with FFmpeg's levels, and with warnings where the level of its log was set to tell them."""
         with Ear._lock:
             _drain()
-            fresh = [(who, what) for serial, who, what in Ear._lines if serial > self._heard]
+            fresh = [(level, who, what) for serial, level, who, what in Ear._lines if serial > self._heard]
             self._heard = Ear._serial
         return fresh
 
@@ -100,10 +104,10 @@ def _drain() -> None:
     if Ear._capture is None:
         return
     count = len(Ear._raw)
-    for _, who, what in Ear._raw[:count]:
+    for level, who, what in Ear._raw[:count]:
         Ear._serial += 1
         if what.strip():
-            Ear._lines.append((Ear._serial, who, what.strip()))
+            Ear._lines.append((Ear._serial, level, who, what.strip()))
     del Ear._raw[:count]
 
 
@@ -124,7 +128,7 @@ def last_line() -> str | None:
     """The last error line FFmpeg logged while anyone listened."""
     with Ear._lock:
         _drain()
-        return Ear._lines[-1][2] if Ear._lines else None
+        return Ear._lines[-1][3] if Ear._lines else None
 
 
 def source_error(path: Path | str, error: BaseException, *, doing: str = "read", hint: str | None = None) -> AnonymizerError:

@@ -79,9 +79,12 @@ class TrackingPolicy:
     vanished_hold_s: float = 0.6  # and of one that vanished in the middle of the picture
     hysteresis_s: float = 0.05  # a cover is never smaller than its neighbours so far to either side
     smoothing_s: float = 0.12  # standard deviation of the weights that calm the centre
+    trusted_after: int = 4  # strong sightings; with fewer a track reaches less far in time: false finds are short
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
 
     def __post_init__(self) -> None:
+        if self.trusted_after < 1:
+            raise ValueError("a track is trusted after one sighting at the soonest")
         times = (self.lookahead_s, self.backfill_s, self.hold_s, self.vanished_hold_s, self.hysteresis_s, self.smoothing_s)
         if not all(0 <= time_s < inf for time_s in times):
             raise ValueError("a time span is a number of seconds, 0 or more")

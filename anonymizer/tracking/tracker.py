@@ -75,6 +75,15 @@ class Tracker:
         self._forget(clock_s)
         return decisions
 
+    def decide_until(self, frame_index: int) -> list[Decision]:
+        """The decisions of all frames up to this one, with what is known now: for who cannot wait for the look-ahead."""
+        until_s = max((frame.clock_s for frame in self._pending if frame.frame_index <= frame_index), default=-np.inf)
+        return self._settle(until_s)
+
+    def shot_of(self, frame_index: int) -> int | None:
+        """The shot that a frame which still waits belongs to, as far as is known now; None for one that does not wait."""
+        return next((frame.shot for frame in self._pending if frame.frame_index == frame_index), None)
+
     def flush(self) -> list[Decision]:
         """The decisions of all frames that still wait: the stream has ended."""
         return self._settle(np.inf)
@@ -133,7 +142,7 @@ class Tracker:
             free, fresh = (np.concatenate([flags, np.zeros(len(new), bool)]) for flags in (free, fresh))
             labels = np.concatenate([labels, detections.label[new]])
             for row in new:
-                track = Track(self._next_id, str(detections.label[row]), shot, number)
+                track = Track(self._next_id, str(detections.label[row]), shot, number, self._policy.trusted_after)
                 track.see(number, boxes[row], float(detections.score[row]), bool(strong[row]), self._timeline)
                 self._tracks.append(track)
                 self._next_id += 1

@@ -9,21 +9,20 @@ from anonymizer.tracking.motion import Floats
 
 CX, CY, W, H, SCORE, AGE = range(6)  # columns of a path; score 0: not seen, age: seconds to the nearest sighting
 
-FULL_TRUST_SIGHTINGS = 4  # strong ones; with fewer a track reaches less far in time: false finds are short
-
 
 class Track:
     """A path without holes from the first to the last sighting, in coded pixels of each frame."""
 
-    __slots__ = ("_path", "first", "label", "last", "shot", "strong_s", "track_id")
+    __slots__ = ("_path", "first", "label", "last", "shot", "strong_s", "track_id", "trusted_after")
 
-    def __init__(self, track_id: int, label: str, shot: int, number: int) -> None:
+    def __init__(self, track_id: int, label: str, shot: int, number: int, trusted_after: int) -> None:
         self.track_id = track_id
         self.label = label
         self.shot = shot
         self.first = number
         self.last = number - 1
-        self.strong_s: list[float] = []  # clock times of the first FULL_TRUST_SIGHTINGS strong sightings
+        self.trusted_after = trusted_after
+        self.strong_s: list[float] = []  # clock times of the first `trusted_after` strong sightings
         self._path: Floats = np.zeros((8, 6))
 
     def see(self, number: int, box: Floats, score: float, strong: bool, timeline: Timeline) -> None:
@@ -36,13 +35,13 @@ class Track:
             self._path[row : row + gap] = self._between(number, box, timeline)
         self._path[row + gap] = (*box, score, 0.0)
         self.last = number
-        if strong and len(self.strong_s) < FULL_TRUST_SIGHTINGS:
+        if strong and len(self.strong_s) < self.trusted_after:
             self.strong_s.append(timeline.clock_of(number))
 
     @property
     def trust(self) -> float:
         """How much of its reach in time a track has earned, 0 to 1."""
-        return len(self.strong_s) / FULL_TRUST_SIGHTINGS
+        return len(self.strong_s) / self.trusted_after
 
     def _between(self, number: int, box: Floats, timeline: Timeline) -> Floats:
         """Rows of the frames between the last sighting and the new one, carried there by the camera from both."""

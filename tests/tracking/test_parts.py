@@ -90,7 +90,7 @@ def test_pairs_are_best_first_and_ties_go_to_the_first() -> None:
 
 
 def test_gap_in_a_path_is_filled_along_the_camera() -> None:
-    timeline, track = Timeline(), Track(0, "face", 0, 0)
+    timeline, track = Timeline(), Track(0, "face", 0, 0, trusted_after=4)
     for number in range(11):
         timeline.append(number / 10, 1.0, np.array([4.0, 0.0]), number - 1 if number else None)
     track.see(0, np.array([100.0, 50.0, 20.0, 20.0]), 0.9, True, timeline)

@@ -1,0 +1,272 @@
+"""The parent of a live run: starts the processes, listens to them, kills and restarts them, and never touches a picture.
+
+It loads no media code and no network; nothing a stranger sends is parsed here.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from anonymizer.errors import AnonymizerError
+from anonymizer.streaming.cameras import differences
+from anonymizer.streaming.line import CameraLine
+from anonymizer.streaming.logs import Event, Level
+from anonymizer.streaming.process import Watched, clean_environment, program_of, shown_state
+from anonymizer.streaming.secrets import masked, secrets_of
+from anonymizer.streaming.service import notify
+from anonymizer.streaming.settings import Camera, Server, Streaming, as_message
+
+STATE_EVERY_S = 0.5
+STOP_WITHIN_S = 4.0  # all of it; systemd and people expect an end within five seconds
+_READERS_S = 0.5
+_LOG_KEPT = 200
+_STOPPING = (signal.SIGTERM, signal.SIGINT)
+
+
+class Supervisor:
+    """Runs what the settings say until it is told to stop."""
+
+    def __init__(
+        self,
+        settings: Streaming,
+        *,
+        reload: Callable[[], Streaming] | None = None,
+        tell: Callable[[Event], None] = lambda event: None,
+        programs: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        """`reload` gives new settings at SIGHUP; `programs` takes the place of a role's command, for tests."""
+        self._settings, self._reload, self._tell, self._programs = settings, reload, tell, dict(programs or {})
+        self._secrets = secrets_of(settings)
+        self._detector = Watched("detector", None, "detector", program_of("detector", self._programs))
+        self._lines: dict[str, CameraLine] = {}
+        self._servers: dict[str, Watched] = {}
+        self._log: deque[dict[str, Any]] = deque(maxlen=_LOG_KEPT)
+        self._asked: set[int] = set()
+        self._state_s = 0.0
+        self._was_ready = False
+
+    def run(self) -> int:
+        """Blocks until SIGTERM or SIGINT; 0."""
+        waking, woken = socket.socketpair()
+        waking.setblocking(False)
+        woken.setblocking(False)
+        before = {number: signal.signal(number, self._on_signal) for number in (*_STOPPING, signal.SIGHUP)}
+        wakeup_before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
+        try:
+            self._begin()
+            while not self._asked.intersection(_STOPPING):
+                self._wait(woken)
+                self._turn()
+            self._say("stopping")
+            return 0
+        finally:
+            self._end()
+            signal.set_wakeup_fd(wakeup_before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            waking.close()
+            woken.close()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._asked.add(number)
+
+    def _begin(self) -> None:
+        self._start(self._detector)
+        for role, server in (("serve", self._settings.serve), ("web", self._settings.web)):
+            self._open_server(role, server)
+        for camera in self._settings.cameras:
+            self._open_line(camera)
+
+    def _turn(self) -> None:
+        now_s = time.monotonic()
+        if signal.SIGHUP in self._asked:
+            self._asked.discard(signal.SIGHUP)
+            self._take_new_settings()
+        for watched in self._all():
+            self._hear(watched)
+            if (why := watched.ended(now_s)) is not None:
+                self._mourn(watched, why, now_s)
+            if not watched.is_alive and now_s >= watched.start_at_s:
+                self._start(watched)
+        if now_s - self._state_s >= STATE_EVERY_S:
+            self._state_s = now_s
+            state = self.state()
+            self._watch_readiness(state["ready"])
+            if (web := self._servers.get("web")) is not None:
+                web.send({"do": "state", **state})
+
+    def _wait(self, woken: socket.socket) -> None:
+        poll = select.poll()
+        poll.register(woken, select.POLLIN)
+        for watched in self._all():
+            if watched.channel is not None:
+                poll.register(watched.channel.fileno(), select.POLLIN)
+            if (fd := watched.stderr_fd) is not None:
+                poll.register(fd, select.POLLIN)
+        poll.poll(STATE_EVERY_S * 500)
+        try:
+            woken.recv(4096)
+        except BlockingIOError:
+            pass
+
+    def _all(self) -> list[Watched]:
+        return [self._detector, *self._servers.values(), *(watched for line in self._lines.values() for watched in line.processes)]
+
+    def _hear(self, watched: Watched) -> None:
+        before = watched.fault
+        watched.heard()
+        if watched.fault is not None:
+            # It is shown and logged from here on; what a library wrote into it is masked before.
+            watched.fault = masked(watched.fault, self._secrets)
+        if watched.fault is not None and watched.fault != before:
+            self._say(f"{watched.key}: {watched.fault}", "warning", watched.camera)
+        for line in watched.complaints():
+            self._say(f"{watched.key}: {line}", "debug", watched.camera)
+
+    def _mourn(self, watched: Watched, why: str, now_s: float) -> None:
+        """Say that a process is gone, and why, as far as it said."""
+        words = watched.lines[-1] if watched.lines and watched.fault is None else (watched.fault or "")
+        again_s = max(0.0, watched.start_at_s - now_s)
+        self._say(f"{watched.key} {why}{f': {words}' if words else ''}; again in {again_s:.0f} s", "warning", watched.camera)
+
+    def _start(self, watched: Watched) -> None:
+        try:
+            watched.start(clean_environment(self._secrets))
+        except OSError as error:
+            self._say(f"{watched.key} cannot be started: {error.strerror}", "error", watched.camera)
+            watched.start_at_s = time.monotonic() + 5
+            return
+        if watched is self._detector:
+            for line in self._lines.values():
+                line.join_detector(watched)
+        elif watched.camera is None:
+            watched.send({"do": "start", "server": as_message(self._server_settings(watched.role))})
+            for line in self._lines.values():
+                line.join_server(watched)
+        else:
+            self._greet(self._lines[watched.camera], watched)
+
+    def _greet(self, line: CameraLine, watched: Watched) -> None:
+        if watched is line.reader:
+            line.greet_reader()
+        elif watched is line.sealer:
+            line.greet_sealer(self._detector, list(self._servers.values()))
+        else:
+            line.greet_sink(next(sink for sink in line.sinks if sink.watched is watched))
+
+    def _server_settings(self, role: str) -> Server:
+        server = self._settings.serve if role == "serve" else self._settings.web
+        assert server is not None
+        return server
+
+    def _open_server(self, role: str, server: Server | None) -> None:
+        if server is not None:
+            self._servers[role] = Watched(role, None, role, program_of(role, self._programs))
+            self._start(self._servers[role])
+
+    def _open_line(self, camera: Camera) -> None:
+        line = self._lines[camera.name] = CameraLine.of(camera, self._programs)
+        for watched in (line.sealer, line.reader, *(sink.watched for sink in line.sinks)):
+            self._start(watched)
+
+    def _close_line(self, line: CameraLine) -> None:
+        self._stop(line.processes, time.monotonic() + STOP_WITHIN_S / 2)
+        self._detector.send({"do": "forget", "name": line.camera.name})
+        line.close()
+
+    def _take_new_settings(self) -> None:
+        """Apply what changed, and touch nothing else; a bad file changes nothing."""
+        if self._reload is None:
+            self._say("there is no file to read again", "warning")
+            return
+        try:
+            new = self._reload()
+        except AnonymizerError as error:
+            self._say(f"the new settings are refused, the old ones stay: {error.problem}", "error")
+            return
+        change = differences(self._settings, new)
+        self._secrets |= secrets_of(new)
+        self._settings = new
+        for role, server in (("serve", new.serve), ("web", new.web)):
+            if role in change.servers:
+                if (old := self._servers.pop(role, None)) is not None:
+                    self._stop([old], time.monotonic() + STOP_WITHIN_S / 2)
+                self._open_server(role, server)
+        for name in (*change.removed, *change.changed):
+            self._close_line(self._lines.pop(name))
+        for name in change.removed:
+            for watched in self._servers.values():
+                watched.send({"do": "remove", "name": name})
+        for camera in new.cameras:
+            if camera.name not in self._lines:
+                self._open_line(camera)
+        words = [f"{len(names)} {what}" for what, names in (("added", change.added), ("removed", change.removed), ("changed", change.changed)) if names]
+        self._say(f"new settings: {', '.join(words) or 'no camera changed'}")
+
+    def _stop(self, processes: Sequence[Watched], until_s: float) -> None:
+        """End them in the order given, so that each still gets what is on its way; who does not end by himself is killed."""
+        for watched in processes:
+            watched.send({"do": "stop"})
+            # A reader has nothing to finish, and may be waiting for a dead camera.
+            patience_s = _READERS_S if watched.role == "reader" else until_s - time.monotonic()
+            if watched.role in ("reader", "sealer"):
+                watched.wait(min(patience_s, _READERS_S))
+        for watched in processes:
+            watched.wait(until_s - time.monotonic())
+            watched.kill()
+
+    def _end(self) -> None:
+        notify("STOPPING=1")
+        until_s = time.monotonic() + STOP_WITHIN_S
+        lines = list(self._lines.values())
+        self._stop([line.reader for line in lines], until_s)
+        self._stop([line.sealer for line in lines], until_s)
+        self._stop([*(sink.watched for line in lines for sink in line.sinks), *self._servers.values(), self._detector], until_s)
+        for line in lines:
+            line.close()
+
+    def _watch_readiness(self, ready: bool) -> None:
+        notify("READY=1\nWATCHDOG=1" if ready else "WATCHDOG=1")
+        if ready != self._was_ready:
+            self._say("cameras are shown" if ready else "no camera is shown: the curtain is down everywhere", "info" if ready else "warning")
+        self._was_ready = ready
+
+    def _say(self, words: str, level: Level = "info", camera: str | None = None) -> None:
+        event = Event(masked(words, self._secrets), level, camera)
+        if level != "debug":
+            self._log.append({"time_s": event.time_s, "camera": camera, "level": level, "words": event.words})
+        self._tell(event)
+
+    def state(self) -> dict[str, Any]:
+        """Everything the page, the metrics and the health checks say."""
+        rates = self._detector.figures.get("looks_per_s") or {}
+        cameras = {name: _camera_state(line) for name, line in self._lines.items()}
+        detector = {**shown_state(self._detector), "looks_per_s": round(sum(rates.values()), 1)}
+        ready = detector["state"] == "ready" and any(camera["state"] in ("decided", "carried") for camera in cameras.values())
+        return {"now_s": time.time(), "pid": os.getpid(), "ready": ready, "detector": detector, "cameras": cameras, "log": list(self._log)}
+
+
+def _camera_state(line: CameraLine) -> dict[str, Any]:
+    sealer, reader = line.sealer, line.reader
+    told = {name: value for name, value in sealer.figures.items() if name not in ("beat", "within_s", "sinks_lost")}
+    lost = sealer.figures.get("sinks_lost") or {}
+    outputs = [{"kind": sink.output.kind, "where": sink.where, **shown_state(sink.watched), "lost": lost.get(sink.watched.key, 0)} for sink in line.sinks]
+    newest = max((one for one in (reader, sealer) if one.fault is not None), key=lambda one: one.fault_s or 0, default=None)
+    return {
+        "title": line.camera.title or line.camera.name,
+        "state": "starting",
+        "counts": {way: 0 for way in ("decided", "carried", "curtained", "dropped")},
+        **told,
+        "fault": newest.fault if newest else None,
+        "fault_s": newest.fault_s if newest else None,
+        "restarts": reader.restarts + sealer.restarts,
+        "outputs": outputs,
+    }

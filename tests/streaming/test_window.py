@@ -1,0 +1,229 @@
+"""Every frame leaves once, in order, in the way that the promise gives it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anonymizer.geometry import Geometry
+from anonymizer.streaming.sealer import live_policy
+from anonymizer.streaming.window import WORK_S, Verdict, Window, grown_regions, has_changed
+from anonymizer.tracking import LabelPolicy, Tracker, TrackingPolicy
+from anonymizer.types import Detections, Observation, Region
+from tests.streaming.raw_frames import SIZE_WH, STEP_S, raw_frame
+
+LOOKAHEAD_S = 0.2
+POLICY = live_policy(TrackingPolicy(labels={"face": LabelPolicy(strong_score=0.5, weak_score=0.2)}))
+BOX = (40.0, 20.0, 60.0, 44.0)
+
+
+def window(**wishes: float) -> Window:
+    made = {"lookahead_s": LOOKAHEAD_S, "carry_frames": 5, "stale_s": 2.0} | wishes
+    return Window(lambda geometry, rate: Tracker(POLICY, geometry, rate), **made)  # type: ignore[arg-type]
+
+
+def look(index: int, *boxes: tuple[float, ...]) -> Observation:
+    found = np.asarray(boxes, np.float32).reshape(-1, 4)
+    return Observation(index, Detections.of(found, np.full(len(found), 0.9, np.float32), "face"))
+
+
+def ways(verdicts: Iterable[Verdict]) -> list[str]:
+    return [verdict.way for verdict in verdicts]
+
+
+def test_frame_looked_at_in_time_is_decided_at_its_deadline() -> None:
+    held = window()
+    held.arrive(raw_frame(0))
+    assert held.looked(1, look(0, BOX))
+    assert held.due(LOOKAHEAD_S + WORK_S - 0.01) == []
+    (verdict,) = held.due(LOOKAHEAD_S + WORK_S)
+    assert verdict.way == "decided"
+    assert verdict.decision is not None
+    assert any(region.label == "face" for region in verdict.decision.regions)
+
+
+def test_frames_between_two_looks_are_decided_and_covered() -> None:
+    held = window()
+    for index in range(6):
+        held.arrive(raw_frame(index))
+    assert held.looked(1, look(0, BOX))
+    assert held.looked(1, look(5, BOX))
+    verdicts = held.due(10 * STEP_S + LOOKAHEAD_S + WORK_S)
+    assert ways(verdicts) == ["decided"] * 6
+    assert all(verdict.decision is not None and verdict.decision.regions for verdict in verdicts)
+
+
+def test_object_first_seen_by_the_later_look_is_covered_before_it() -> None:
+    held = window()
+    for index in range(5):
+        held.arrive(raw_frame(index))
+    held.looked(1, look(0))
+    held.looked(1, look(4, BOX))
+    verdicts = held.due(1.0)
+    assert all(verdict.decision is not None and verdict.decision.regions for verdict in verdicts[1:])
+
+
+def test_frames_before_the_first_look_are_curtained() -> None:
+    held = window()
+    for index in range(3):
+        held.arrive(raw_frame(index))
+    held.looked(1, look(2))
+    verdicts = held.due(1.0)
+    assert ways(verdicts) == ["curtained", "curtained", "decided"]
+    assert verdicts[0].why == "nobody had looked yet"
+
+
+def test_without_a_look_everything_is_curtained() -> None:
+    held = window()
+    for index in range(3):
+        held.arrive(raw_frame(index))
+    assert ways(held.due(1.0)) == ["curtained"] * 3
+
+
+@pytest.mark.parametrize(("frames", "expected"), [(5, "carried"), (6, "curtained")])
+def test_known_tracks_are_carried_for_a_few_frames_alone(frames: int, expected: str) -> None:
+    held = window()
+    for index in range(frames + 1):
+        held.arrive(raw_frame(index))
+        if index == 0:
+            held.looked(1, look(0, BOX))
+    verdicts = held.due(2.0)
+    assert ways(verdicts)[-1] == expected
+    assert all(verdict.decision is not None and verdict.decision.regions for verdict in verdicts if verdict.way == "carried")
+
+
+def test_carried_covers_grow_with_every_frame() -> None:
+    held = window()
+    for index in range(4):
+        held.arrive(raw_frame(index))
+        if index == 0:
+            held.looked(1, look(0, BOX))
+    verdicts = held.due(1.0)
+    widths = [v.decision.regions[0].xyxy[2] - v.decision.regions[0].xyxy[0] for v in verdicts if v.decision is not None]
+    assert widths == sorted(widths)
+    assert widths[-1] > widths[0]
+
+
+def test_motion_beside_what_is_known_is_not_carried() -> None:
+    held = window()
+    held.arrive(raw_frame(0))
+    held.looked(1, look(0, BOX))
+    came = raw_frame(1)
+    luma = np.array(came.planes[0])
+    luma[30:60, 90:120] = 235  # somebody comes in
+    held.arrive(replace(came, planes=(luma, *came.planes[1:])))
+    assert ways(held.due(1.0)) == ["decided", "curtained"]
+
+
+def test_looks_far_apart_do_not_decide_what_lies_between() -> None:
+    held = window(lookahead_s=2.0)
+    for index in range(20):
+        held.arrive(raw_frame(index))
+    held.looked(1, look(0, BOX))
+    held.looked(1, look(19, BOX))
+    verdicts = held.due(19 * STEP_S + 2.0 + WORK_S + 0.001)
+    assert ways(verdicts) == ["decided", *["curtained"] * 18, "decided"]
+
+
+def test_scene_that_nobody_looked_at_is_curtained() -> None:
+    held = window()
+    rng = np.random.default_rng(1)
+    scenes = [rng.integers(16, 235, (72, 128)).astype(np.uint8).repeat(1, 0) for _ in range(3)]
+    scenes = [np.kron(scene[::8, ::8], np.ones((8, 8), np.uint8)) for scene in scenes]
+    for index, scene in enumerate((0, 1, 1, 2)):
+        frame = raw_frame(index)
+        held.arrive(replace(frame, planes=(scenes[scene], *frame.planes[1:])))
+    held.looked(1, look(0, BOX))
+    held.looked(1, look(3, BOX))
+    verdicts = held.due(1.0)
+    assert ways(verdicts) == ["decided", "curtained", "curtained", "decided"]
+    assert verdicts[1].why == "nobody has looked at this scene"
+
+
+def test_damaged_frame_is_curtained_though_it_was_looked_at() -> None:
+    held = window()
+    held.arrive(raw_frame(0, damaged=True))
+    held.looked(1, look(0))
+    assert ways(held.due(1.0)) == ["curtained"]
+
+
+def test_frame_that_waited_on_the_way_is_dropped() -> None:
+    held = window()
+    held.arrive(raw_frame(0, late_s=2.5))
+    held.looked(1, look(0))
+    assert ways(held.due(LOOKAHEAD_S + WORK_S)) == ["dropped"]
+
+
+def test_look_of_an_older_epoch_is_nobodys_word() -> None:
+    held = window()
+    held.arrive(raw_frame(0))
+    verdicts = held.arrive(raw_frame(0, epoch=2, arrival_s=0.1))
+    assert ways(verdicts) == ["curtained"]
+    assert not held.looked(1, look(0, BOX))
+    assert ways(held.due(1.0)) == ["curtained"]
+
+
+def test_late_look_changes_nothing() -> None:
+    held = window()
+    for index in range(2):
+        held.arrive(raw_frame(index))
+    held.due(LOOKAHEAD_S + WORK_S)
+    assert not held.looked(1, look(0, BOX))
+    assert held.late_looks == 1
+
+
+def test_looking_failed_is_no_look() -> None:
+    held = window()
+    held.arrive(raw_frame(0))
+    assert not held.looked(1, Observation(0, None, failure="the network is gone"))
+    assert ways(held.due(1.0)) == ["curtained"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 3), st.integers(0, 8)), min_size=1, max_size=60))
+def test_every_frame_leaves_once_in_order_and_shown_only_when_somebody_looked(steps: list[tuple[bool, bool, int, int]]) -> None:
+    """Whatever the camera and the detector do: lost frames, late, early and missing looks, new epochs."""
+    held, given_out, arrived, now_s, index, epoch = window(), [], [], 0.0, 0, 1
+    looked: set[tuple[int, int]] = set()
+    for lost, anew, back, wait in steps:
+        if anew and wait == 8:
+            epoch, index = epoch + 1, 0
+        index += 2 if lost else 1
+        now_s += STEP_S * (1 + wait / 4)
+        arrived.append((epoch, index))
+        given_out += held.arrive(raw_frame(index, epoch=epoch, arrival_s=now_s, source_s=now_s))
+        if wait % 2 and held.looked(epoch, look(index - back, BOX)):
+            looked.add((epoch, index - back))
+        given_out += held.due(now_s)
+    given_out += held.due(now_s + 10)
+    assert [(verdict.raw.epoch, verdict.raw.index) for verdict in given_out] == arrived
+    for verdict in given_out:
+        shown = verdict.way in ("decided", "carried")
+        assert (verdict.decision is not None) == shown
+        if shown:
+            assert any(one == verdict.raw.epoch for one, _ in looked)
+            assert verdict.decision is not None
+            assert verdict.decision.frame_index == verdict.raw.index
+            assert verdict.decision.regions, "every look saw somebody, and everybody is followed"
+
+
+def test_change_under_a_cover_is_no_change() -> None:
+    before = np.full((36, 64), 90, np.uint8)
+    after = before.copy()
+    after[10:20, 20:30] = 200
+    cover = Region("face", "ellipse", (38.0, 18.0, 62.0, 42.0))
+    geometry = Geometry(SIZE_WH)
+    assert has_changed(before, after, (), geometry)
+    assert not has_changed(before, after, (cover,), geometry)
+    assert not has_changed(before, before + 30, (), geometry), "an exposure that moves on is no motion"
+
+
+def test_grown_region_holds_the_old_one() -> None:
+    (grown,) = grown_regions((Region("face", "ellipse", BOX),), 3)
+    assert grown.xyxy[0] < BOX[0]
+    assert grown.xyxy[3] > BOX[3]
