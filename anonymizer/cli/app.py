@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from anonymizer._version import __version__
-from anonymizer.cli import config, detect, doctor, evaluate, models, run, train
+from anonymizer.cli import config, detect, doctor, evaluate, models, run, stream, train
 from anonymizer.cli.printing import OutputClosedError, say, tell_error
 from anonymizer.cli.stopping import StoppedError, stop_on_signals
 from anonymizer.errors import AnonymizerError
@@ -31,6 +31,7 @@ _STDOUT, _STDERR = 1, 2
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, invoke_without_command=True)
 app.command("run", epilog=run.EPILOG)(run.run)
 app.command("detect", epilog=detect.EPILOG)(detect.detect)
+app.command("stream", epilog=stream.EPILOG)(stream.stream)
 app.command("evaluate", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.command("train", epilog=train.EPILOG)(train.train)
 app.add_typer(config.app, name="config")

@@ -63,12 +63,19 @@ _KEYS = {
     "on_damage": ("on_damage", "--on-damage"),
     "threads": ("threads", "--threads"),
 }
+SAID_AS = dict(_KEYS.values())  # the key -> how people spell it
 
 
 def config_from(parameters: Mapping[str, Any]) -> LoadedConfig:
     """The configuration that a command's parameters ask for; ConfigError naming the flag that is wrong."""
     from anonymizer.config import load_config  # late: help must not wait for pydantic
 
+    profile, file = parameters.get("profile") or "default", parameters.get("config")
+    return load_config(values_from(parameters), profile=profile, file=file, said_as=SAID_AS)
+
+
+def values_from(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command's parameters say, by key."""
     values: dict[str, Any] = {}
     for name, (key, flag) in _KEYS.items():
         given = parameters.get(name)
@@ -79,8 +86,7 @@ def config_from(parameters: Mapping[str, Any]) -> LoadedConfig:
         elif name in ("weights", "encoder_option"):
             given = pairs(given, flag)
         values[key] = given
-    said_as = dict(_KEYS.values())
-    return load_config(values, profile=parameters.get("profile") or "default", file=parameters.get("config"), said_as=said_as)
+    return values
 
 
 def pairs(texts: Iterable[str], flag: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -27,6 +27,7 @@ _LONGEST_SAID = 300  # characters: a wrong value may be as long as the file, and
 _SAID = reprlib.Repr()
 _SAID.maxlevel, _SAID.maxstring, _SAID.maxother = 2, 100, 100
 _BARE_COLOR = re.compile(r"^[ \t]*color:[ \t]+(#[0-9a-fA-F]{3,8})[ \t]*$", re.MULTILINE)
+_SEE_KEYS = "see all keys and their values with: anonymizer config keys"
 _MOST_BYTES = 1 << 20  # of a file of your own; the longest profile has some thousands
 
 
@@ -66,23 +67,36 @@ _StrictLoader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _m
 
 
 def load_config(
-    values: Mapping[str, Any] | None = None, *, profile: str = "default", file: Path | None = None, said_as: Mapping[str, str] | None = None
+    values: Mapping[str, Any] | None = None,
+    *,
+    profile: str = "default",
+    file: Path | None = None,
+    layers: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    said_as: Mapping[str, str] | None = None,
 ) -> LoadedConfig:
-    """Lay `values` over a YAML file over a profile over what is built in; ConfigError with the key and where it stands.
+    """Lay `values` over `layers` over a YAML file over a profile over what is built in; ConfigError with the key and where it stands.
 
-    `values` are by dotted key ("encoding.crf"); `said_as` names them as the caller does ("--crf").
+    `layers` are named, the lowest first, with keys as in YAML; `values` are by dotted key ("encoding.crf"), and `said_as` names
+    them as the caller does ("--crf").
     """
     merged: dict[str, Any] = {}
     origins: dict[str, str] = {}
     _lay(merged, origins, _read_yaml(_profile_text(profile), f"profile {profile}"), f"profile {profile}")
     if file is not None:
-        try:
-            text = read_regular(file, _MOST_BYTES).decode("utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            raise ConfigError(f"{file.name}: {reason.lower()}", hint="name a YAML file with --config") from error
-        _lay(merged, origins, _read_yaml(text, file.name), file.name)
+        _lay(merged, origins, read_yaml(file), file.name)
+    for name, layer in layers:
+        _lay(merged, origins, layer, name)
     return _with_values(merged, origins, values or {}, said_as or {})
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The keys of a YAML file; ConfigError for whatever is none, and for a key that stands twice."""
+    try:
+        text = read_regular(file, _MOST_BYTES).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise ConfigError(f"{file.name}: {reason.lower()}", hint="name a YAML file with --config") from error
+    return _read_yaml(text, file.name)
 
 
 def replaced(config: Config, values: Mapping[str, Any]) -> Config:
@@ -99,7 +113,7 @@ def _with_values(merged: dict[str, Any], origins: dict[str, str], values: Mappin
     try:
         return LoadedConfig(Config.model_validate(merged), origins)
     except ValidationError as error:
-        raise _as_config_error(error, origins) from error
+        raise as_config_error(error, origins) from error
 
 
 def profile_names() -> tuple[str, ...]:
@@ -124,7 +138,7 @@ def _profiles_folder() -> Any:
 
 def _profile_text(name: str) -> str:
     if name not in profile_names():
-        raise ConfigError(f"profile {name}: there is none of that name", hint=_did_you_mean(name, profile_names()))
+        raise ConfigError(f"profile {name}: there is none of that name", hint=did_you_mean(name, profile_names()))
     return str((_profiles_folder() / f"{name}.yaml").read_text(encoding="utf-8"))
 
 
@@ -184,27 +198,27 @@ def _never_empty() -> frozenset[str]:
     return frozenset(sections | filled)
 
 
-def _as_config_error(error: ValidationError, origins: Mapping[str, str]) -> ConfigError:
+def as_config_error(error: ValidationError, origins: Mapping[str, str], *, otherwise: str = _SEE_KEYS) -> ConfigError:
     """The first thing that is wrong, with where it was said; a mistyped key with the nearest real one."""
     first = error.errors(include_url=False)[0]
     key = ".".join(part for part in first["loc"] if isinstance(part, str))
     cause, value, hint = first.get("ctx", {}).get("error"), _SAID.repr(first["input"]), None
     if first["type"] == "extra_forbidden":
-        return ConfigError(_cut(f"{_origin_of(key, origins)}: no such key: {key}"), hint=_did_you_mean(key, list(all_keys())))
+        return ConfigError(_cut(f"{_origin_of(key, origins)}: no such key: {key}"), hint=did_you_mean(key, list(all_keys())))
     if isinstance(cause, HintedError):
         key, problem, hint = cause.key, cause.problem, cause.hint
     elif first["type"] == "value_error":
         problem = str(cause)
     elif first["type"] == "literal_error":
         expected = str(first["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
-        problem, hint = f"{value} is not one of {expected}", _did_you_mean(value.strip("'"), expected.split(", "))
+        problem, hint = f"{value} is not one of {expected}", did_you_mean(value.strip("'"), expected.split(", "))
     elif first["type"] == "model_type":
         problem, hint = f"{value} is not a section", f"write its keys below it: {', '.join(name for name in all_keys() if name.startswith(f'{key}.'))}"
     else:
         problem = f"{value}: {first['msg'][:1].lower()}{first['msg'][1:]}"
     said = _origin_of(key, origins)
     spoken = f"{said}: {problem}" if said.startswith("-") else f"{said}: {key}: {problem}"
-    return ConfigError(_cut(spoken), hint=_cut(hint) if hint else "see all keys and their values with: anonymizer config keys")
+    return ConfigError(_cut(spoken), hint=_cut(hint) if hint else otherwise)
 
 
 def _cut(text: str) -> str:
@@ -225,11 +239,12 @@ def _origin_of(key: str, origins: Mapping[str, str]) -> str:
     return "configuration"
 
 
-def _did_you_mean(word: str, choices: Any) -> str:
+def did_you_mean(word: str, choices: Any, otherwise: str = "see all keys with: anonymizer config keys") -> str:
+    """A hint for a mistyped word: the nearest choice, or all of them if they are few, or `otherwise`."""
     listed = ", ".join(choices)
     if near := difflib.get_close_matches(word, list(choices), n=1, cutoff=0.5):
         return f"did you mean {near[0]}?"
     # The last part alone: "crf" for "encoding.crf".
     if inside := [choice for choice in choices if choice.rpartition(".")[2] == word.rpartition(".")[2]]:
         return f"did you mean {inside[0]}?"
-    return f"there are {listed}" if len(listed) < 120 else "see all keys with: anonymizer config keys"
+    return f"there are {listed}" if len(listed) < 120 else otherwise

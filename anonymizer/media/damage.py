@@ -38,7 +38,13 @@ class _Sent:
 class DamageWatch:
     """Follows one decoder through one stream."""
 
-    def __init__(self, codec: str, decoder: str, demuxer: str) -> None:
+    def __init__(self, codec: str, decoder: str, demuxer: str, *, refreshes: bool = False) -> None:
+        """With `refreshes` two recovery points without damage between them end it, too: cameras with intra refresh send no key frame.
+
+        Only for packets that FFmpeg's parser has marked: containers mark whatever their writer thought of.
+        """
+        self._refreshes = refreshes
+        self._refreshing_since = 0  # the newest recovery point after the damage
         self._names = {codec, decoder, demuxer}
         self._codec = codec
         self._sent = 0
@@ -96,10 +102,19 @@ class DamageWatch:
         # A key frame that was already inside the decoder when the damage came was sent before it, and ends nothing.
         serial, marked = (sent.serial, sent.is_key) if sent is not None else (self._sent - _MOST_DELAY, False)
         is_key = frame.key_frame or (marked and self._codec not in _FRAME_FLAGS)
-        if is_key and serial > self._since:
+        if (is_key or self._is_refreshed(serial, marked)) and serial > self._since:
             self._since = None
             return False
         return sent is None or serial >= self._whole_before
+
+    def _is_refreshed(self, serial: int, marked: bool) -> bool:
+        """Whether every part of the picture was coded anew since the damage: from one recovery point to the next."""
+        assert self._since is not None
+        if not (self._refreshes and marked):
+            return False
+        whole = self._refreshing_since > self._since
+        self._refreshing_since = serial
+        return whole
 
     def is_hidden(self, frame: av.VideoFrame) -> bool:
         """Whether the file's edit list says that this frame is only there for others to build on."""

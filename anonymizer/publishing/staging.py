@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from anonymizer.errors import TargetError
 from anonymizer.publishing.folder import Folder
@@ -43,14 +44,16 @@ _OPEN_FLAGS = os.O_RDWR | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW"
 
 
 @contextmanager
-def staged(target: Path, *, overwrite: bool = False) -> Iterator[Path]:
+def staged(target: Path, *, overwrite: bool = False, sweep: bool = True) -> Iterator[Path]:
     """Give a hidden path beside `target`; move it there only if the block ends without an error.
 
     The staging file exists, empty, is locked and readable by its owner alone. Without `overwrite` nothing is ever
     replaced, not even a file that appears while the block runs. A full disk inside the block becomes a TargetError.
+    `sweep` removes leftovers first; without it they wait for `finish_leftover`.
     """
     require_target(target, overwrite=overwrite)
-    sweep_leftovers(target.parent)
+    if sweep:
+        sweep_leftovers(target.parent)
     staging = target.with_name(_staging_name(target.name))
     with contextlib.closing(Folder(target.parent)) as folder, _created(folder, staging, target) as descriptor:
         try:
@@ -81,6 +84,33 @@ def sweep_leftovers(folder: Path) -> tuple[Path, ...]:
                 path.unlink()
                 removed.append(path)
     return tuple(removed)
+
+
+def finish_leftover(staging: Path, whole_bytes: Callable[[BinaryIO], int]) -> Path | None:
+    """Publish what is whole at the beginning of a killed run's file, or remove the file; the name it got, or None.
+
+    `whole_bytes` says how many bytes of the open file can stand alone. What a living run holds is left as it is.
+    """
+    target = target_of(staging)
+    with contextlib.closing(Folder(staging.parent)) as folder, _taken_over(staging) as is_ours:
+        if not is_ours:
+            return None
+        with os.fdopen(os.open(staging, _OPEN_FLAGS), "r+b") as file:
+            # A second name: it was published, and only the hidden name is left over.
+            length = whole_bytes(file) if target is not None and os.fstat(file.fileno()).st_nlink == 1 else 0
+            if target is not None and length > 0:
+                file.truncate(length)
+                _publish(file.fileno(), folder, staging, target, overwrite=False)
+                return target
+        staging.unlink(missing_ok=True)
+    return None
+
+
+def target_of(staging: Path) -> Path | None:
+    """The name that an unfinished file was to get; None if its hidden name is no whole one of ours."""
+    stem, mark, _ = staging.name[1:].rpartition(".anonymizer-")
+    target = staging.with_name(stem + staging.suffix) if mark and stem else None
+    return target if target is not None and _staging_name(target.name) == staging.name else None
 
 
 def _staging_name(name: str) -> str:

@@ -187,7 +187,7 @@ def _packed(item: Item) -> bytes:
     if isinstance(item, EncodedPacket):
         return _HEAD.pack(_PACKET, item.is_key, len(item.data), item.pts) + item.data
     values = asdict(item)
-    parameter_sets = values.pop("parameter_sets")
+    parameter_sets: bytes = values.pop("parameter_sets")
     text = json.dumps(values).encode()
     body = len(text).to_bytes(4, "little") + text + parameter_sets
     return _HEAD.pack(_FORMAT, 0, len(body), 0) + body

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import subprocess
@@ -95,10 +96,8 @@ class Watched:
     def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Tell it something, if it lives; one that is gone is noticed elsewhere."""
         if self.channel is not None:
-            try:
+            with contextlib.suppress(ChannelClosedError):
                 self.channel.send(message, fds)
-            except ChannelClosedError:
-                pass
 
     def heard(self) -> list[Message]:
         """Everything it said since the last time; the last word may be why it ended."""

@@ -5,6 +5,7 @@ It loads no media code and no network; nothing a stranger sends is parsed here.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import signal
@@ -26,6 +27,7 @@ from anonymizer.streaming.settings import Camera, Server, Streaming, as_message
 
 STATE_EVERY_S = 0.5
 STOP_WITHIN_S = 4.0  # all of it; systemd and people expect an end within five seconds
+TOLD_AFTER_S = 2.0  # a machine at its limit goes to and fro
 _READERS_S = 0.5
 _LOG_KEPT = 200
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -51,7 +53,8 @@ class Supervisor:
         self._log: deque[dict[str, Any]] = deque(maxlen=_LOG_KEPT)
         self._asked: set[int] = set()
         self._state_s = 0.0
-        self._was_ready = False
+        self._told_ready = False
+        self._ready_since_s: tuple[bool, float] = (False, 0.0)
 
     def run(self) -> int:
         """Blocks until SIGTERM or SIGINT; 0."""
@@ -99,7 +102,7 @@ class Supervisor:
         if now_s - self._state_s >= STATE_EVERY_S:
             self._state_s = now_s
             state = self.state()
-            self._watch_readiness(state["ready"])
+            self._watch_readiness(state["ready"], state["detector"]["state"] == "ready")
             if (web := self._servers.get("web")) is not None:
                 web.send({"do": "state", **state})
 
@@ -112,10 +115,8 @@ class Supervisor:
             if (fd := watched.stderr_fd) is not None:
                 poll.register(fd, select.POLLIN)
         poll.poll(STATE_EVERY_S * 500)
-        try:
+        with contextlib.suppress(BlockingIOError):
             woken.recv(4096)
-        except BlockingIOError:
-            pass
 
     def _all(self) -> list[Watched]:
         return [self._detector, *self._servers.values(), *(watched for line in self._lines.values() for watched in line.processes)]
@@ -233,11 +234,15 @@ class Supervisor:
         for line in lines:
             line.close()
 
-    def _watch_readiness(self, ready: bool) -> None:
-        notify("READY=1\nWATCHDOG=1" if ready else "WATCHDOG=1")
-        if ready != self._was_ready:
+    def _watch_readiness(self, ready: bool, detector_ready: bool) -> None:
+        # A camera that is switched off must not let the service's start time out.
+        notify("READY=1\nWATCHDOG=1" if detector_ready else "WATCHDOG=1")
+        now_s = time.monotonic()
+        if ready != self._ready_since_s[0]:
+            self._ready_since_s = (ready, now_s)
+        if ready != self._told_ready and now_s - self._ready_since_s[1] >= TOLD_AFTER_S:
+            self._told_ready = ready
             self._say("cameras are shown" if ready else "no camera is shown: the curtain is down everywhere", "info" if ready else "warning")
-        self._was_ready = ready
 
     def _say(self, words: str, level: Level = "info", camera: str | None = None) -> None:
         event = Event(masked(words, self._secrets), level, camera)
@@ -263,7 +268,7 @@ def _camera_state(line: CameraLine) -> dict[str, Any]:
     return {
         "title": line.camera.title or line.camera.name,
         "state": "starting",
-        "counts": {way: 0 for way in ("decided", "carried", "curtained", "dropped")},
+        "counts": dict.fromkeys(("decided", "carried", "curtained", "dropped"), 0),
         **told,
         "fault": newest.fault if newest else None,
         "fault_s": newest.fault_s if newest else None,

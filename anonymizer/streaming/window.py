@@ -64,7 +64,8 @@ class Window:
     def __init__(self, tracker_for: Callable[[Geometry, float], Tracker], *, lookahead_s: float, carry_frames: int, stale_s: float) -> None:
         self._tracker_for = tracker_for
         self._deadline_s = lookahead_s + WORK_S
-        self._carry_frames, self._stale_s = carry_frames, stale_s
+        self._carry_frames = carry_frames
+        self._stale_s = max(stale_s, 2 * self._deadline_s)  # A look-ahead longer than what is stale was asked for.
         self._epoch = -1
         self._begin()
 
@@ -136,7 +137,7 @@ class Window:
         if looked:
             self._looks.popleft()
             self._last = _Looked(raw.index, raw.arrival_s, shot, frame.glimpse)
-        if now_s - raw.arrival_s + raw.late_s > self._stale_s + self._deadline_s:
+        if now_s - raw.arrival_s + raw.late_s > self._stale_s:
             return Verdict(raw, "dropped", why="too old to be shown as live")
         if raw.damaged:
             return Verdict(raw, "curtained", why="the picture is damaged")

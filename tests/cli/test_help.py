@@ -13,6 +13,7 @@ from tests.conftest import REPO
 
 COMMANDS = {"run": [0, 1, 2, 3, 4, 5, 6, 130, 143], "detect": [0, 1, 2, 3, 4, 5, 6, 130, 143], "doctor": [0, 1, 2, 4, 6], "models": [0, 1, 2, 4]}
 COMMANDS |= {"evaluate": [0, 1, 2, 3, 4, 5, 6, 130, 143]}
+COMMANDS |= {"stream": [0, 1, 2, 130, 143]}
 COMMANDS |= {"train": [0, 1, 2, 3, 4, 6, 130, 143]}
 COMMANDS |= {"config show": [0, 1, 2], "config keys": [0, 1, 2], "config profiles": [0, 1, 2]}
 LISTING = """

@@ -1,0 +1,1 @@
+"""The page: live pictures, state and figures of every camera, for browsers, players and monitoring."""
