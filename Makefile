@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 OUT := samples/out
 DATA ?= ../shared/data/dev
 
-.PHONY: help demo test check static format lint types imports docs bench scoreboard clean
+.PHONY: help demo live test check static format lint types imports docs bench scoreboard clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,13 @@ demo: $(OUT)/street.mp4  ## make an environment, install, build the sample clip,
 	$(BIN)/anonymizer run $(OUT)/street.mp4 -o $(OUT)/street_anonymized.mp4 -y
 	@$(BIN)/python samples/before_after.py $(OUT)/street.mp4 $(OUT)/street_anonymized.mp4 $(OUT)
 	@echo; echo "before:  $(OUT)/street.mp4"; echo "after:   $(OUT)/street_anonymized.mp4"; echo "stills:  $(OUT)/before.jpg $(OUT)/after.jpg"
+
+$(VENV)/installed-live: pyproject.toml $(VENV)/installed
+	@$(PIP) install --quiet --no-compile --editable '.[live]'
+	@touch $@
+
+live: $(OUT)/street.mp4 $(VENV)/installed-live  ## a test camera, the live filter and its page, until Ctrl-C
+	$(BIN)/python samples/live/demo.py $(OUT)/street.mp4
 
 test: $(VENV)/installed-dev  ## make an environment, install, run the tests
 	$(BIN)/python -m pytest

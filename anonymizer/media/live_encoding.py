@@ -20,7 +20,7 @@ _CODECS = {"libx264": "h264", "libx265": "hevc"}
 KEY_EVERY_S = 2.0
 _DEFAULTS: Mapping[str, Mapping[str, str]] = {
     # zerolatency: no look-ahead, no B-frames, slices instead of frame threads. Scene cuts would add key frames at every curtain.
-    "libx264": {"preset": "veryfast", "tune": "zerolatency", "crf": "23", "bf": "0", "x264-params": "scenecut=0:repeat-headers=1"},
+    "libx264": {"preset": "superfast", "tune": "zerolatency", "crf": "23", "bf": "0", "x264-params": "scenecut=0:repeat-headers=1"},
     "libx265": {"preset": "ultrafast", "tune": "zerolatency", "crf": "26", "x265-params": "bframes=0:scenecut=0:repeat-headers=1:log-level=error:info=0"},
 }
 

@@ -6,6 +6,7 @@ for a sink (`packets.py`), not for the camera (the curtain keeps the viewers con
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -17,30 +18,25 @@ from typing import Any
 import numpy as np
 
 from anonymizer.equipment import Equipment
-from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
-from anonymizer.media.live_encoding import LiveEncoder
-from anonymizer.redaction import seal_frame
 from anonymizer.streaming.channel import Channel, ChannelClosedError
 from anonymizer.streaming.clock import SmoothClock
-from anonymizer.streaming.curtain import Curtain
+from anonymizer.streaming.coding import DEFAULT_WH, Coder, CodingThread
 from anonymizer.streaming.figures import Figures
-from anonymizer.streaming.packets import PacketSender, SenderClosedError
-from anonymizer.streaming.ring import SLOTS, RawFrame, Ring
+from anonymizer.streaming.packets import Item, PacketSender, SenderClosedError
+from anonymizer.streaming.ring import SLOTS, Ring
 from anonymizer.streaming.settings import Camera
 from anonymizer.streaming.window import LOOKS_APART_S, WORK_S, Verdict, Window
 from anonymizer.tracking import Tracker, TrackingPolicy
-from anonymizer.types import LIVE_TIME_BASE, Color, Detections, Observation, SealedFrame
-from anonymizer.zones import ZoneCover
+from anonymizer.types import Detections, Observation, StreamFormat
 
 BEAT_S = 0.5
 SILENT_S = 0.4  # without a frame for so long, the curtain falls by itself
 CURTAIN_EVERY_S = 0.2
 FIRST_CURTAIN_S = 2.0  # a camera that comes up within this is not preceded by a curtain of another size
-BEHIND_S = 0.25  # a frame that is coded so late is left out: latency must not pile up
+MOST_UNDER_WAY = 8  # frames to be coded; beyond, they are left out: latency must not pile up
 KEY_APART_S = 0.5  # key frames on demand are no closer: each costs as much as ten others
 _NEVER_S = 4 * 3600.0  # the window says when a frame is decided, never the tracker
-_DEFAULT_WH = (1280, 720)
 
 
 @dataclass(slots=True)
@@ -58,62 +54,69 @@ class Sealer:
         equipment = Equipment.of(camera.config, seeing=False)
         self._equipment = replace(equipment, policy=live_policy(equipment.policy))
         self._window = Window(self._tracker_for, lookahead_s=camera.lookahead_s, carry_frames=camera.carry_frames, stale_s=camera.stale_s)
-        self._curtain = Curtain(camera.title or camera.name)
+        self._coding = CodingThread(Coder(camera, self._equipment))
         self._clock = SmoothClock()
         self._figures = Figures()
         self._sinks: list[_Sink] = []
-        self._encoder: LiveEncoder | None = None
-        self._shape: tuple[Geometry, Color] | None = None
-        self._zones: ZoneCover | None = None
-        self._rate = 25.0
+        self._stream: StreamFormat | None = None
+        self._has_frames = False
+        self._is_curtain_down = False  # on the viewers' screens now
         self._read = ring.newest
-        self._index = 0
         self._began_s = self._frame_s = self._out_s = time.monotonic()
         self._key_s = self._beat_s = 0.0
 
     def run(self) -> None:
         """Until it is told to stop."""
-        while True:
-            self._wait()
-            while (found := self._channel.receive(0)) is not None:
-                message, fds = found
-                if message["do"] == "stop":
-                    return
-                self._obey(message, fds)
-            self._take_frames()
-            self._take_looks()
-            self._give_out(time.monotonic())
-            if time.monotonic() - self._beat_s > BEAT_S:
-                self._beat()
+        try:
+            while True:
+                self._wait()
+                while (found := self._channel.receive(0)) is not None:
+                    message, fds = found
+                    if message["do"] == "stop":
+                        return
+                    self._obey(message, fds)
+                self._take_frames()
+                self._take_looks()
+                self._give_out(time.monotonic())
+                self._send_coded()
+                if time.monotonic() - self._beat_s > BEAT_S:
+                    self._beat()
+        finally:
+            self._coding.close()
 
     def _wait(self) -> None:
-        """Until something can be done: a frame, a look, a message, room in a sink's socket, or a deadline."""
+        """Until something can be done: a frame, a look, a message, packets, room in a sink's socket, or a deadline."""
         now_s = time.monotonic()
         wake_s = min(self._window.next_deadline_s() or now_s + 1, self._beat_s + BEAT_S, self._curtain_at_s())
         poll = select.poll()
-        for fd in (self._waker, self._channel.fileno(), *([self._results.fileno()] if self._results else [])):
+        results = [self._results.fileno()] if self._results is not None else []
+        for fd in (self._waker, self._coding.done_fd, self._channel.fileno(), *results):
             poll.register(fd, select.POLLIN)
         for sink in self._sinks:
             if sink.sender.is_waiting:
                 poll.register(sink.sender.fileno(), select.POLLOUT)
-        ready = poll.poll(max(0.0, (wake_s - now_s) * 1000))
-        if any(fd == self._waker for fd, _ in ready):
-            os.eventfd_read(self._waker)
+        ready = {fd for fd, _ in poll.poll(max(0.0, (wake_s - now_s) * 1000))}
+        for fd in ready & {self._waker, self._coding.done_fd}:
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(fd)
         for sink in list(self._sinks):
             self._to(sink, None)
 
     def _obey(self, message: dict[str, Any], fds: list[int]) -> None:
         if message["do"] == "sink":
             self._drop_sink(message["key"])
-            sender = PacketSender(socket.socket(fileno=fds[0]))
-            self._sinks.append(_Sink(message["key"], sender))
-            if self._encoder is not None and self._encoder.format is not None:
-                sender.offer(self._encoder.format)
+            self._sinks.append(_Sink(message["key"], PacketSender(socket.socket(fileno=fds[0]))))
+            if self._stream is not None:
+                self._to(self._sinks[-1], self._stream)
         elif message["do"] == "results":
             # What the last detector still had in mind is nobody's word any more.
-            if self._results is not None:
-                self._results.close()
+            self._forget_detector()
             self._results = Channel.inherited(fds[0])
+
+    def _forget_detector(self) -> None:
+        if self._results is not None:
+            self._results.close()
+        self._results = None
 
     def _take_frames(self) -> None:
         newest = self._ring.newest
@@ -124,7 +127,7 @@ class Sealer:
             if raw is None:
                 self._figures.lost += 1
                 continue
-            self._frame_s = time.monotonic()
+            self._has_frames, self._frame_s = True, time.monotonic()
             self._emit(self._window.arrive(raw), self._frame_s)
         self._read = max(newest, self._read)
 
@@ -140,61 +143,53 @@ class Sealer:
                 if not self._window.looked(message["epoch"], Observation(message["index"], seen)):
                     self._figures.late_looks += 1
         except ChannelClosedError:
-            if self._results is not None:
-                self._results.close()
-            self._results = None  # until the next detector's line comes
+            self._forget_detector()
 
     def _give_out(self, now_s: float) -> None:
         self._emit(self._window.due(now_s), now_s)
         if now_s >= self._curtain_at_s():
-            self._out_s = now_s
             self._figures.absent += 1
-            sealed = self._curtain.sealed(self._index, self._size_wh(), "no picture from the camera", time.time())
-            self._send(sealed, self._clock.now(now_s - self._delay_s), now_s)
+            self._code(None, self._clock.now(now_s - self._delay_s), now_s)
 
     def _emit(self, verdicts: list[Verdict], now_s: float) -> None:
-        """Give each verdict's frame out, in order; of those that are late by more than a few frames only the newest."""
-        for place, verdict in enumerate(verdicts):
-            raw, last = verdict.raw, place == len(verdicts) - 1
-            if not last and now_s - raw.arrival_s > self._delay_s + BEHIND_S:
+        """Have each verdict's frame coded, in order."""
+        for verdict in verdicts:
+            if verdict.way != "dropped" and len(self._coding) >= MOST_UNDER_WAY:
                 verdict = replace(verdict, way="dropped", decision=None, why="the machine is too slow")
             if verdict.way == "dropped":
                 self._figures.count(verdict, 0.0)
-                continue
-            self._shape_for(raw)
-            time_s = self._clock.at(raw.source_s, raw.arrival_s)
-            self._out_s = now_s
-            self._send(self._sealed(verdict), time_s, now_s)
-            self._figures.count(verdict, time.monotonic() - raw.arrival_s)
+            elif verdict.way == "curtained" and self._is_curtain_down and now_s - self._out_s < CURTAIN_EVERY_S:
+                self._figures.count(verdict, time.monotonic() - verdict.raw.arrival_s)  # The curtain that hangs there is its own.
+            else:
+                self._code(verdict, self._clock.at(verdict.raw.source_s, verdict.raw.arrival_s), now_s)
 
-    def _sealed(self, verdict: Verdict) -> SealedFrame:
-        raw = verdict.raw
-        if verdict.decision is None or self._zones is None:
-            return self._curtain.sealed(self._index, raw.geometry.coded_wh, verdict.why or "a zone lies outside the picture", time.time())
-        frame = replace(raw.frame(), index=self._index)
-        decision = replace(verdict.decision, frame_index=self._index)
-        ((_, zoned),) = self._zones.over([(frame, decision)])
-        return seal_frame(frame, zoned, self._equipment.effect_for(raw.geometry))
-
-    def _send(self, sealed: SealedFrame, time_s: float, now_s: float) -> None:
-        """Code one sealed frame and offer its packets to every sink."""
-        if self._encoder is None:
-            self._begin_encoder()
-        assert self._encoder is not None
-        self._index += 1
-        before = self._encoder.format
+    def _code(self, verdict: Verdict | None, time_s: float, now_s: float) -> None:
         key = now_s - self._key_s > KEY_APART_S and any(sink.sender.needs_key for sink in self._sinks)
-        for packet in self._encoder.encode(sealed, round(time_s / LIVE_TIME_BASE), key=key):
-            self._key_s = now_s if packet.is_key else self._key_s
-            self._figures.packets += 1
-            for sink in list(self._sinks):
-                if before is None and self._encoder.format is not None:
-                    self._to(sink, self._encoder.format)
-                self._to(sink, packet)
+        self._key_s = now_s if key else self._key_s
+        self._out_s = now_s
+        self._is_curtain_down = verdict is None or verdict.decision is None
+        self._coding.give(verdict, "no picture from the camera", time_s, key=key)
 
-    def _to(self, sink: _Sink, item: Any) -> None:
+    def _send_coded(self) -> None:
+        """Offer what was coded to every sink."""
+        for coded in self._coding.done():
+            if coded.fault is not None:
+                self._channel.send({"fault": coded.fault})
+            self._stream = coded.stream or self._stream
+            self._figures.packets += len(coded.packets)
+            for item in (coded.stream, *coded.packets):
+                for sink in list(self._sinks):
+                    self._to(sink, item)
+            if coded.verdict is not None:
+                self._figures.count(coded.verdict, time.monotonic() - coded.verdict.raw.arrival_s)
+
+    def _to(self, sink: _Sink, item: Item | None) -> None:
+        """Offer an item to a sink, or let it take what waits for it."""
         try:
-            sink.sender.push() if item is None else sink.sender.offer(item)
+            if item is None:
+                sink.sender.push()
+            else:
+                sink.sender.offer(item)
         except SenderClosedError:
             self._drop_sink(sink.key)
 
@@ -203,27 +198,6 @@ class Sealer:
             sink.sender.close()
             self._sinks.remove(sink)
 
-    def _shape_for(self, raw: RawFrame) -> None:
-        """Begin a new stream where size or colour changed."""
-        if self._shape == (raw.geometry, raw.color):
-            return
-        self._shape, self._rate, self._encoder = (raw.geometry, raw.color), raw.frame_rate, None
-        try:
-            self._zones = self._equipment.zones_for(raw.geometry, Fraction(raw.frame_rate).limit_denominator(1000), name=self._camera.name)
-        except ConfigError as error:
-            # Somebody relies on that zone: without it nothing of the picture may be seen.
-            self._zones = None
-            self._channel.send({"fault": error.problem})
-
-    def _begin_encoder(self) -> None:
-        geometry, color = self._shape or (Geometry(_DEFAULT_WH), Color(range=1))
-        wish = self._camera.config.encoding
-        options = dict(wish.options)
-        options |= {"crf": str(wish.crf)} if wish.crf is not None else {}
-        options |= {"preset": wish.preset} if wish.preset is not None else {}
-        self._encoder = LiveEncoder(geometry, color, self._rate, codec=wish.codec, options=options)
-        self._key_s = time.monotonic()
-
     def _tracker_for(self, geometry: Geometry, frame_rate: float) -> Tracker:
         return self._equipment.tracker_for(geometry, Fraction(frame_rate).limit_denominator(1000))
 
@@ -231,20 +205,16 @@ class Sealer:
     def _delay_s(self) -> float:
         return self._camera.lookahead_s + WORK_S
 
-    def _size_wh(self) -> tuple[int, int]:
-        return self._shape[0].coded_wh if self._shape is not None else _DEFAULT_WH
-
     def _curtain_at_s(self) -> float:
         """When the curtain has to be shown again, if no frame leaves before."""
-        if self._shape is None:
-            return max(self._began_s + FIRST_CURTAIN_S, self._out_s + CURTAIN_EVERY_S)
-        silent_from_s = self._frame_s + self._delay_s + SILENT_S
+        silent_from_s = self._frame_s + self._delay_s + SILENT_S if self._has_frames else self._began_s + FIRST_CURTAIN_S
         return max(silent_from_s, self._out_s + CURTAIN_EVERY_S)
 
     def _beat(self) -> None:
         self._beat_s = now_s = time.monotonic()
         lost = {sink.key: sink.sender.lost for sink in self._sinks}
-        self._channel.send({"beat": True, "within_s": 5.0, "sinks_lost": lost, "size_wh": self._size_wh(), **self._figures.told(now_s)})
+        size_wh = self._stream.size_wh if self._stream is not None else DEFAULT_WH
+        self._channel.send({"beat": True, "within_s": 5.0, "sinks_lost": lost, "size_wh": size_wh, **self._figures.told(now_s)})
 
 
 def live_policy(policy: TrackingPolicy) -> TrackingPolicy:
@@ -258,5 +228,4 @@ def run(channel: Channel) -> None:
     assert found is not None
     message, fds = found
     channel.send({"beat": True, "within_s": 30.0})
-    sealer = Sealer(Camera.model_validate(message["camera"]), Ring(fds[0]), fds[1], channel)
-    sealer.run()
+    Sealer(Camera.model_validate(message["camera"]), Ring(fds[0]), fds[1], channel).run()

@@ -130,7 +130,7 @@ class Window:
         unsure = self._unsure(frame) if known else ""
         carried = not known and self._may_be_carried(frame)
         if not known:
-            self._push_up_to(frame.number, None)
+            self._push_up_to(frame.number, None, followed=carried)
         looked = bool(self._looks) and self._looks[0] is frame
         shot = self._shot_of(frame)
         decision = self._decide(frame)
@@ -166,14 +166,17 @@ class Window:
             return False
         return not has_changed(last.glimpse, frame.glimpse, self._known, frame.raw.geometry)
 
-    def _push_up_to(self, number: int, detections: Detections | None) -> None:
-        """Tell the tracker of the frames up to this one; of those that nobody looked at, that time has passed."""
+    def _push_up_to(self, number: int, detections: Detections | None, *, followed: bool = True) -> None:
+        """Tell the tracker of the frames up to this one; of those that nobody looked at, that time has passed.
+
+        Not `followed` is a frame that is curtained: how the camera moved in it is not worth the time of a machine that has too little.
+        """
         assert self._tracker is not None
         for frame in self._waiting:
             if self._pushed < frame.number <= number:
                 looked = detections is not None and frame.number == number
                 seen = Observation(frame.number, detections if looked else Detections.none(), how="full" if looked else "evidence")
-                self._tracker.push(seen, frame.raw.source_s, frame.glimpse, damaged=frame.raw.damaged)
+                self._tracker.push(seen, frame.raw.source_s, frame.glimpse, damaged=frame.raw.damaged or not followed)
                 self._pushed = frame.number
 
     def _decide(self, frame: _Waiting) -> Decision:

@@ -13,11 +13,12 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
 from anonymizer.media.annexb import parameter_sets_of
-from anonymizer.streaming.channel import Channel, ChannelClosedError
+from anonymizer.streaming.channel import Channel
 from anonymizer.streaming.packets import PacketSender, SenderClosedError, packet_sockets
 from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, StreamFormat
 from tests.conftest import draw_picture
@@ -28,7 +29,7 @@ _ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 class DrawnStream:
     """Packets of drawn pictures, as a sealer would send them."""
 
-    def __init__(self, *, codec: str = "h264", size_wh: tuple[int, int] = (160, 120), rate: int = 25, gop: int = 12, bit_rate: int = 0) -> None:
+    def __init__(self, *, codec: str = "h264", size_wh: tuple[int, int] = (160, 120), rate: int = 25, gop: int = 12, noisy: bool = False) -> None:
         self.rate, self._size_wh, self._codec, self._gop = rate, size_wh, codec, gop
         context = av.CodecContext.create(_ENCODERS[codec], "w")
         assert isinstance(context, VideoCodecContext)
@@ -40,11 +41,10 @@ class DrawnStream:
         context.options = {"preset": "ultrafast", "tune": "zerolatency"}
         if codec == "hevc":
             context.options |= {"x265-params": f"keyint={gop}:bframes=0:repeat-headers=1:log-level=none:pools=none:frame-threads=1"}
-        self._noise = bit_rate
+        self._noisy = noisy
         self._context = context
         self._index = 0
-        self.packets_made = 0
-        self._waiting = self._encode(0)
+        self._waiting: EncodedPacket | None = self._encode(0)
         self.format = StreamFormat(codec, size_wh, float(rate), parameter_sets_of(self._waiting.data, codec))
 
     def packet(self, pts: int) -> EncodedPacket:
@@ -58,8 +58,6 @@ class DrawnStream:
         """As many coded frames, at even times."""
         return [self.packet(start_pts + at * 90_000 // self.rate) for at in range(count)]
 
-    _waiting: EncodedPacket | None
-
     def _encode(self, pts: int) -> EncodedPacket:
         frame = av.VideoFrame.from_ndarray(self._picture(), format="rgb24").reformat(format="yuv420p")
         frame.pts, frame.time_base = self._index * 90_000 // self.rate, LIVE_TIME_BASE
@@ -70,8 +68,8 @@ class DrawnStream:
 
     def _picture(self) -> Any:
         picture = draw_picture(self._index, self._size_wh)
-        if self._noise:
-            picture = (picture // 2 + __import__("numpy").random.default_rng(self._index).integers(0, 128, picture.shape, "uint8")).astype("uint8")
+        if self._noisy:
+            picture = picture // 2 + np.random.default_rng(self._index).integers(0, 128, picture.shape, np.uint8)
         return picture
 
 
@@ -176,6 +174,3 @@ def running_sink(role: str, output: dict[str, Any], **more: Any) -> Iterator[Run
         yield sink
     finally:
         sink.close()
-
-
-__all__ = ["ChannelClosedError", "DrawnStream", "Feeder", "RunningSink", "running_sink"]

@@ -137,7 +137,7 @@ def test_leftover_without_a_whole_fragment_is_removed(tmp_path):
 
 
 def test_segments_begin_anew_by_size_by_format_and_when_time_runs_backwards(tmp_path):
-    noisy, small = DrawnStream(bit_rate=1, size_wh=(320, 240)), DrawnStream(size_wh=(96, 64))
+    noisy, small = DrawnStream(noisy=True, size_wh=(320, 240)), DrawnStream(size_wh=(96, 64))
     recorder = record(tmp_path, noisy.packets(36), noisy.format, segment_mb=1, segment_s=3600)
     by_size = len(list(tmp_path.iterdir()))
     recorder.take(small.format)
@@ -201,11 +201,12 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", folder], check=True)
 
 
+@pytest.mark.slow
 def test_full_disk_keeps_what_is_whole_says_so_and_goes_on_later(small_disk):
     ballast = small_disk / "ballast"
     ballast.write_bytes(bytes(600_000))
     with running_sink("record", {"kind": "record", "folder": str(small_disk), "segment_s": 60}) as sink:
-        sink.feed(DrawnStream(bit_rate=1))
+        sink.feed(DrawnStream(noisy=True))
         beat = sink.wait_for(lambda beat: beat["state"] == "stopped")
         assert "no space left on device" in beat["fault"]
         ballast.unlink()
@@ -221,7 +222,7 @@ def test_full_disk_keeps_what_is_whole_says_so_and_goes_on_later(small_disk):
 
 def test_limit_on_file_size_is_a_full_disk(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    stream = DrawnStream(bit_rate=1)
+    stream = DrawnStream(noisy=True)
     packets = stream.packets(60)
     recorder = Recorder("gate", settings(tmp_path))
     recorder.take(stream.format)
@@ -244,9 +245,10 @@ def test_disk_that_does_not_answer_is_said_and_does_not_stop_the_loop():
         def close(self) -> None: ...
         def abandon(self) -> None: ...
 
-    worker = DiskWorker(Stuck)
     stream = DrawnStream()
+    worker = DiskWorker(Stuck)
     worker.feed.offer(stream.format)
+    worker.feed.offer(stream.packets(1)[0])
     time.sleep(0.3)
     begun_s = time.monotonic()
     worker.watch(begun_s + 6)
@@ -260,8 +262,10 @@ def test_bug_in_the_thread_ends_the_process():
     def broken() -> Recorder:
         raise KeyError("bug")
 
+    stream = DrawnStream()
     worker = DiskWorker(broken)
-    worker.feed.offer(DrawnStream().format)
+    worker.feed.offer(stream.format)
+    worker.feed.offer(stream.packets(1)[0])
     time.sleep(0.3)
     with pytest.raises(KeyError):
         worker.watch(time.monotonic())

@@ -24,6 +24,8 @@ from anonymizer.types import EncodedPacket, StreamFormat
 
 _CUSTOM = "custom:"
 _TELLING = ("auth", "cookie", "crypto", "header", "key", "pass", "pw", "secret", "token")
+# Else ffmpeg looks at five seconds of the stream before it sends any of it.
+_AT_ONCE = {"analyzeduration": 300_000, "probesize": 500_000, "fflags": "nobuffer"}
 _END_S = 1.0
 _MOST_BYTES = 4096
 _INSTEAD = "send to a media server on this machine, which has the password"
@@ -42,7 +44,7 @@ def command_for(url: str, options: Sequence[str]) -> list[str]:
     if program is None:
         raise TargetError("there is no ffmpeg on this machine", hint="install it, for example with: apt install ffmpeg; or push by rtsp or rtmp")
     named = {} if options else {"format": "mpegts"}
-    built: list[str] = ffmpeg.input("pipe:0", format="mpegts").output(address, codec="copy", **named).compile(cmd=program)
+    built: list[str] = ffmpeg.input("pipe:0", format="mpegts", **_AT_ONCE).output(address, codec="copy", flush_packets=1, **named).compile(cmd=program)
     # What people write stands right before the address, as on a command line of their own.
     return [built[0], "-hide_banner", "-loglevel", "error", "-nostdin", *built[1:-1], *options, built[-1]]
 

@@ -17,9 +17,13 @@ def main(settings: str, programs: str) -> int:
     from pydantic import ValidationError
 
     from anonymizer.errors import ConfigError
+    from anonymizer.streaming import process
     from anonymizer.streaming.logs import EventLog
     from anonymizer.streaming.settings import Streaming
     from anonymizer.streaming.supervisor import Supervisor
+
+    # Fault upon fault, as no camera has them: each would wait longer for its restart than the one before.
+    process.HEALTHY_S = 2.0
 
     def load() -> Streaming:
         try:

@@ -127,21 +127,21 @@ class FileScan:
         return bool(self.leaks) or self.raw_rows >= READABLE_ROWS
 
 
-def scan_file(path: Path) -> FileScan:
+def scan_file(path: Path, *, halves: bool = True) -> FileScan:
     """Decode whatever can be decoded, and search the bytes as well. A fragment is read behind the init segment beside it."""
     scan = FileScan()
     data = path.read_bytes()
     for source in _readings(path, data):
-        if _decode_into(scan, source):
+        if _decode_into(scan, source, halves):
             break
     scan.raw_rows = raw_rows(data)
     return scan
 
 
-def scan_folder(folder: Path, *, known: Iterable[Path] = ()) -> dict[Path, FileScan]:
+def scan_folder(folder: Path, *, known: Iterable[Path] = (), halves: bool = True) -> dict[Path, FileScan]:
     """Every file below a folder, hidden and half-written ones too, but for the inputs that are known."""
     ours = {path.resolve() for path in known}
-    return {path: scan_file(path) for path in sorted(folder.rglob("*")) if path.is_file() and path.resolve() not in ours}
+    return {path: scan_file(path, halves=halves) for path in sorted(folder.rglob("*")) if path.is_file() and path.resolve() not in ours}
 
 
 def _readings(path: Path, data: bytes) -> Iterator[IO[bytes]]:
@@ -152,7 +152,7 @@ def _readings(path: Path, data: bytes) -> Iterator[IO[bytes]]:
     yield io.BytesIO(data)
 
 
-def _decode_into(scan: FileScan, source: IO[bytes]) -> bool:
+def _decode_into(scan: FileScan, source: IO[bytes], halves: bool) -> bool:
     """Every frame of every video stream; whether there was any."""
     before = scan.frames
     try:
@@ -165,16 +165,16 @@ def _decode_into(scan: FileScan, source: IO[bytes]) -> bool:
                 except av.FFmpegError:
                     continue
                 for frame in frames:
-                    _look(scan, frame)
+                    _look(scan, frame, halves)
     except (av.FFmpegError, OSError, ValueError, IndexError):
         pass
     return scan.frames > before
 
 
-def _look(scan: FileScan, frame: Any) -> None:
+def _look(scan: FileScan, frame: Any, halves: bool) -> None:
     luma = luma_of(frame)
     counter = counter_of(luma)
-    if secrets := readable_secrets(luma, counter, halves=True):
+    if secrets := readable_secrets(luma, counter, halves=halves):
         scan.leaks[scan.frames] = secrets
     scan.counters.append(counter)
     scan.frames += 1
