@@ -87,7 +87,9 @@ def scored(bench: ModuleType, source: list[Luma], outputs: list[Luma | None], tr
     for at in range(first, len(source)):
         output = outputs[at]
         shown = np.full_like(source[at], 44) if output is None else output
-        bench.score_picture(truth[at]["clip"], at, source[at].astype(np.float32), shown.astype(np.float32), truth[at]["boxes"], truth[at]["label"], tallies, runs)
+        bench.score_picture(
+            truth[at]["clip"], at, source[at].astype(np.float32), shown.astype(np.float32), truth[at]["boxes"], truth[at]["label"], tallies, runs
+        )
     missing = sum(output is None for output in outputs[first:])
     return {"frames": len(source) - first, "not_shown_percent": round(100 * missing / (len(source) - first), 2), **{k: t.row() for k, t in tallies.items()}}
 

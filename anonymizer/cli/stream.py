@@ -14,7 +14,7 @@ from anonymizer.cli.printing import exit_codes, say, say_rows, tell
 from anonymizer.errors import ConfigError
 
 if TYPE_CHECKING:
-    from anonymizer.streaming.settings import Camera, Server, Streaming
+    from anonymizer.cameras.settings import Camera, Server, Streaming
 
 EPILOG = exit_codes(0, 1, 2, 130, 143)
 _CAMERA = "camera"  # its name when nobody gives one
@@ -75,8 +75,8 @@ def stream(
 
 
 def _run(settings: Streaming, load: Callable[[], Streaming] | None, *, log_json: bool, least: Any) -> int:
+    from anonymizer.cameras.secrets import secrets_of
     from anonymizer.streaming.logs import Event, EventLog
-    from anonymizer.streaming.secrets import secrets_of
     from anonymizer.streaming.supervisor import Supervisor
 
     log = EventLog(secrets_of(settings), as_json=log_json, least=least)
@@ -112,7 +112,7 @@ def _loader(said: dict[str, Any]) -> Callable[[], Streaming]:
             raise ConfigError(f"{flag} and --config cannot be said together", hint=f"write it into {file.name}, for each camera")
 
     def read() -> Streaming:
-        from anonymizer.streaming.cameras import load_cameras
+        from anonymizer.cameras.loading import load_cameras
 
         return _finished(load_cameras(file, said_as=said_as, serve=said["serve"], web=said["page"], **values), said)
 
@@ -121,7 +121,7 @@ def _loader(said: dict[str, Any]) -> Callable[[], Streaming]:
 
 def _of_one(said: dict[str, Any], values: dict[str, Any], said_as: dict[str, str]) -> Streaming:
     """One camera's flags as a file would hold them."""
-    from anonymizer.streaming.cameras import streaming_from
+    from anonymizer.cameras.loading import streaming_from
 
     serve, name = said["serve"], said["name"]
     if serve is not None and "/" in serve:
@@ -143,8 +143,8 @@ def _of_one(said: dict[str, Any], values: dict[str, Any], said_as: dict[str, str
 
 def _finished(settings: Streaming, said: dict[str, Any]) -> Streaming:
     """With somewhere to look if nothing was said of it, and how to log."""
-    from anonymizer.streaming.addresses import host_and_port
-    from anonymizer.streaming.settings import Server
+    from anonymizer.cameras.addresses import host_and_port
+    from anonymizer.cameras.settings import Server
 
     changes: dict[str, Any] = {"log_json": said["log_json"]}
     if settings.serve is None and settings.web is None:
@@ -176,8 +176,8 @@ def _say_where_to_look(settings: Streaming) -> None:
 
 
 def _places(settings: Streaming) -> Iterable[tuple[str, str]]:
-    from anonymizer.streaming.addresses import address_of, shown_url
-    from anonymizer.streaming.settings import Push
+    from anonymizer.cameras.addresses import address_of, shown_url
+    from anonymizer.cameras.settings import Push
 
     for camera in settings.cameras:
         if settings.serve is not None:
@@ -197,7 +197,7 @@ def _say_plan(settings: Streaming) -> None:
 
 
 def _camera_words(camera: Camera) -> Iterable[str]:
-    from anonymizer.streaming.addresses import scheme_of, shown_url
+    from anonymizer.cameras.addresses import scheme_of, shown_url
 
     config = camera.config
     reached = f" over {camera.transport}" if scheme_of(camera.url) in ("rtsp", "rtsps") else ""

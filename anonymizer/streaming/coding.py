@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from anonymizer.cameras.settings import Camera
 from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
@@ -16,7 +17,6 @@ from anonymizer.media.live_encoding import LiveEncoder
 from anonymizer.redaction import seal_frame
 from anonymizer.streaming.curtain import Curtain
 from anonymizer.streaming.ring import RawFrame
-from anonymizer.streaming.settings import Camera
 from anonymizer.streaming.window import Verdict
 from anonymizer.types import LIVE_TIME_BASE, Color, EncodedPacket, SealedFrame, StreamFormat
 from anonymizer.zones import ZoneCover

@@ -19,8 +19,8 @@ from anonymizer.config import Config
 from anonymizer.detection import Detector, Turns
 from anonymizer.equipment import Equipment
 from anonymizer.errors import AnonymizerError, ModelError
+from anonymizer.ipc.channel import Channel, ChannelClosedError
 from anonymizer.media import picture_of
-from anonymizer.streaming.channel import Channel, ChannelClosedError
 from anonymizer.streaming.ring import RawFrame, Ring
 from anonymizer.types import Observation
 

@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from anonymizer.streaming.channel import Channel
-from anonymizer.streaming.packets import packet_sockets
-from anonymizer.streaming.process import Watched, program_of
+from anonymizer.cameras.secrets import shown_url
+from anonymizer.cameras.settings import Camera, Output, Push, as_message
+from anonymizer.ipc.channel import Channel
+from anonymizer.ipc.packets import packet_sockets
+from anonymizer.ipc.process import Watched, program_of
 from anonymizer.streaming.ring import Ring
-from anonymizer.streaming.secrets import shown_url
-from anonymizer.streaming.settings import Camera, Output, Push, as_message
 
 
 @dataclass(slots=True)

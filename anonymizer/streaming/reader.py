@@ -9,12 +9,12 @@ import os
 import time
 from dataclasses import dataclass
 
+from anonymizer.cameras.settings import Camera
 from anonymizer.errors import AnonymizerError
 from anonymizer.geometry import Geometry
+from anonymizer.ipc.channel import Channel
 from anonymizer.media.camera_source import CameraFrame, CameraSource
-from anonymizer.streaming.channel import Channel
 from anonymizer.streaming.ring import MOST_PIXELS, PIXEL_FORMAT, RawFrame, Ring
-from anonymizer.streaming.settings import Camera
 
 _BEAT_S = 0.5
 _DRIFT_PER_S = 0.001  # how fast a camera's clock may fall behind ours before it counts as frames that wait on the way

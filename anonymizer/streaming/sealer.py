@@ -17,15 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from anonymizer.cameras.settings import Camera
 from anonymizer.equipment import Equipment
 from anonymizer.geometry import Geometry
-from anonymizer.streaming.channel import Channel, ChannelClosedError
+from anonymizer.ipc.channel import Channel, ChannelClosedError
+from anonymizer.ipc.packets import Item, PacketSender, SenderClosedError
 from anonymizer.streaming.clock import SmoothClock
 from anonymizer.streaming.coding import DEFAULT_WH, Coder, CodingThread
 from anonymizer.streaming.figures import Figures
-from anonymizer.streaming.packets import Item, PacketSender, SenderClosedError
 from anonymizer.streaming.ring import SLOTS, Ring
-from anonymizer.streaming.settings import Camera
 from anonymizer.streaming.window import LOOKS_APART_S, WORK_S, Verdict, Window
 from anonymizer.tracking import Tracker, TrackingPolicy
 from anonymizer.types import Detections, Observation, StreamFormat

@@ -16,14 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from types import FrameType
 from typing import Any
 
+from anonymizer.cameras.loading import differences
+from anonymizer.cameras.secrets import masked, secrets_of
+from anonymizer.cameras.settings import Camera, Server, Streaming, as_message
 from anonymizer.errors import AnonymizerError
-from anonymizer.streaming.cameras import differences
+from anonymizer.ipc.process import Watched, clean_environment, program_of, shown_state
 from anonymizer.streaming.line import CameraLine
 from anonymizer.streaming.logs import Event, Level
-from anonymizer.streaming.process import Watched, clean_environment, program_of, shown_state
-from anonymizer.streaming.secrets import masked, secrets_of
 from anonymizer.streaming.service import notify
-from anonymizer.streaming.settings import Camera, Server, Streaming, as_message
 
 STATE_EVERY_S = 0.5
 STOP_WITHIN_S = 4.0  # all of it; systemd and people expect an end within five seconds

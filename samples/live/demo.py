@@ -17,10 +17,10 @@ from pathlib import Path
 
 import av
 
+from anonymizer.cameras.settings import Server
+from anonymizer.ipc.packets import PacketReceiver, PacketSender, packet_sockets
 from anonymizer.media.annexb import parameter_sets_of
-from anonymizer.streaming.packets import PacketReceiver, PacketSender, packet_sockets
-from anonymizer.streaming.rtsp.server import RtspServer
-from anonymizer.streaming.settings import Server
+from anonymizer.rtsp.server import RtspServer
 from anonymizer.types import EncodedPacket, StreamFormat
 
 PORT, NAME = 8555, "street"

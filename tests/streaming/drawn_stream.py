@@ -12,7 +12,7 @@ from fractions import Fraction
 
 import av
 
-from anonymizer.streaming.packets import PacketReceiver, PacketSender, SenderClosedError, packet_sockets
+from anonymizer.ipc.packets import PacketReceiver, PacketSender, SenderClosedError, packet_sockets
 from anonymizer.types import EncodedPacket, StreamFormat
 from tests.conftest import draw_picture
 

@@ -17,9 +17,9 @@ import numpy as np
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType
 
+from anonymizer.ipc.channel import Channel
+from anonymizer.ipc.packets import PacketSender, SenderClosedError, packet_sockets
 from anonymizer.media.annexb import parameter_sets_of
-from anonymizer.streaming.channel import Channel
-from anonymizer.streaming.packets import PacketSender, SenderClosedError, packet_sockets
 from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, StreamFormat
 from tests.conftest import draw_picture
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from anonymizer.streaming.packets import PacketReceiver
-from anonymizer.streaming.rtsp.limits import Limits
-from anonymizer.streaming.rtsp.server import RtspServer
-from anonymizer.streaming.settings import Server
+from anonymizer.cameras.settings import Server
+from anonymizer.ipc.packets import PacketReceiver
+from anonymizer.rtsp.limits import Limits
+from anonymizer.rtsp.server import RtspServer
 
 TCP = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
 

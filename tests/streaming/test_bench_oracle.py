@@ -16,7 +16,7 @@ from anonymizer.config import Config
 from anonymizer.detection.canary import require_canary
 from anonymizer.equipment import Equipment
 from anonymizer.geometry import Geometry
-from anonymizer.streaming.channel import Channel
+from anonymizer.ipc.channel import Channel
 from anonymizer.types import Picture
 from tests.streaming.bench.oracle import PROGRAM, CounterError, Oracle, Trouble, oracles, set_trouble
 from tests.streaming.bench.painted import Painter, secret_boxes

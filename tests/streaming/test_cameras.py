@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from anonymizer.cameras.loading import Differences, differences, load_cameras, streaming_from
+from anonymizer.cameras.settings import Camera, Hls, Push, Record, Server, Streaming
 from anonymizer.errors import ConfigError
-from anonymizer.streaming.cameras import Differences, differences, load_cameras, streaming_from
-from anonymizer.streaming.settings import Camera, Hls, Push, Record, Server, Streaming
 from tests.conftest import REPO
 from tests.documents import blocks_of
 

@@ -6,6 +6,7 @@ in no file, can the secret be read, and no frame is shown as live that is not.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -17,12 +18,11 @@ from typing import Any
 
 import pytest
 
-from anonymizer.streaming.settings import Hls, Push, Record, Streaming
+from anonymizer.cameras.settings import Hls, Push, Record, Streaming
 from tests.streaming.bench.coded import Coding
 from tests.streaming.bench.live_filter import LiveFilter, Watcher, camera, free_port
 from tests.streaming.bench.mini_camera import MiniCamera
 from tests.streaming.bench.scan import Seen, leaks, scan_folder, stale
-import itertools
 
 pytestmark = pytest.mark.slow
 

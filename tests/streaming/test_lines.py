@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.streaming.channel import Channel, ChannelClosedError
+from anonymizer.ipc.channel import Channel, ChannelClosedError
+from anonymizer.ipc.packets import MOST_QUEUED_BYTES, PacketReceiver, PacketSender, SenderClosedError, packet_sockets
+from anonymizer.ipc.process import MOST_BACKOFF_S, Backoff
 from anonymizer.streaming.clock import SmoothClock
-from anonymizer.streaming.packets import MOST_QUEUED_BYTES, PacketReceiver, PacketSender, SenderClosedError, packet_sockets
-from anonymizer.streaming.process import MOST_BACKOFF_S, Backoff
 from anonymizer.types import EncodedPacket, StreamFormat
 
 FORMAT = StreamFormat("h264", (640, 360), 25.0, b"\0\0\0\1g")

@@ -11,11 +11,11 @@ from pathlib import Path
 import av
 import pytest
 
+from anonymizer.cameras.listening import Attempts, tls_of
+from anonymizer.cameras.settings import Server
 from anonymizer.errors import ConfigError
-from anonymizer.streaming.listening import Attempts, tls_of
-from anonymizer.streaming.rtsp.limits import Limits
-from anonymizer.streaming.rtsp.server import require_safe
-from anonymizer.streaming.settings import Server
+from anonymizer.rtsp.limits import Limits
+from anonymizer.rtsp.server import require_safe
 from tests.streaming.drawn_stream import sealer
 from tests.streaming.rtsp_world import Client, authorization, nonce_of, served
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymizer.streaming.packets import PacketReceiver, packet_sockets
-from anonymizer.streaming.rtsp.limits import Limits
+from anonymizer.ipc.packets import PacketReceiver, packet_sockets
+from anonymizer.rtsp.limits import Limits
 from tests.streaming.drawn_stream import sealer
 from tests.streaming.rtsp_world import TCP, Client, Served, served
 from tests.streaming.test_rtsp_playing import wait_for

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymizer.streaming.rtsp.digest import _fields
-from anonymizer.streaming.rtsp.messages import RefusedError, _headers
-from anonymizer.streaming.rtsp.rtp import MOST_PAYLOAD, RtpSource, nal_units, payloads_of
-from anonymizer.streaming.rtsp.sdp import description
+from anonymizer.rtsp.digest import _fields
+from anonymizer.rtsp.messages import RefusedError, _headers
+from anonymizer.rtsp.rtp import MOST_PAYLOAD, RtpSource, nal_units, payloads_of
+from anonymizer.rtsp.sdp import description
 from anonymizer.types import StreamFormat
 from tests.streaming.drawn_stream import drawn
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from anonymizer.streaming.channel import Channel, Message
+from anonymizer.ipc.channel import Channel, Message
 from tests.streaming.drawn_stream import sealer
 from tests.streaming.rtsp_world import Client
 

@@ -9,10 +9,10 @@ from urllib.parse import quote
 
 import pytest
 
-from anonymizer.streaming.addresses import place_of
-from anonymizer.streaming.cameras import streaming_from
+from anonymizer.cameras.addresses import place_of
+from anonymizer.cameras.loading import streaming_from
+from anonymizer.cameras.secrets import masked, secrets_of, shown_url
 from anonymizer.streaming.logs import Event, EventLog, event_line
-from anonymizer.streaming.secrets import masked, secrets_of, shown_url
 
 SHOWN = [
     ("rtsp://admin:secret@192.168.1.20:554/stream?channel=1&token=abc", "rtsp://192.168.1.20:554/stream"),

@@ -7,7 +7,7 @@ import io
 import av
 import pytest
 
-from anonymizer.streaming.sinks.fragments import Fragments
+from anonymizer.sinks.fragments import Fragments
 from tests.streaming.feeding import DrawnStream
 
 

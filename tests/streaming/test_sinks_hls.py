@@ -9,10 +9,10 @@ from pathlib import Path
 import av
 import pytest
 
+from anonymizer.cameras.settings import Hls
 from anonymizer.publishing import staged
-from anonymizer.streaming.settings import Hls
-from anonymizer.streaming.sinks.hls import PLAYLIST, HlsFolder
-from anonymizer.streaming.sinks.playlist import read_playlist
+from anonymizer.sinks.hls import PLAYLIST, HlsFolder
+from anonymizer.sinks.playlist import read_playlist
 from tests.streaming.feeding import DrawnStream, running_sink
 
 

@@ -16,8 +16,8 @@ import av
 import pytest
 
 from anonymizer.errors import TargetError
-from anonymizer.streaming.sinks.connection import fault_words
-from anonymizer.streaming.sinks.system_ffmpeg import command_for
+from anonymizer.sinks.connection import fault_words
+from anonymizer.sinks.system_ffmpeg import command_for
 from tests.streaming.feeding import DrawnStream, running_sink
 
 SYSTEM_PYTHON = "/usr/bin/python3"

@@ -14,11 +14,11 @@ from pathlib import Path
 import av
 import pytest
 
+from anonymizer.cameras.settings import Record
 from anonymizer.publishing import staged
-from anonymizer.streaming.settings import Record
-from anonymizer.streaming.sinks.disk import DiskWorker
-from anonymizer.streaming.sinks.record import Recorder, SegmentFolder
-from anonymizer.streaming.sinks.whole import WHOLE_BYTES
+from anonymizer.sinks.disk import DiskWorker
+from anonymizer.sinks.record import Recorder, SegmentFolder
+from anonymizer.sinks.whole import WHOLE_BYTES
 from anonymizer.types import EncodedPacket, StreamFormat
 from tests.streaming.feeding import DrawnStream, running_sink
 
@@ -183,7 +183,7 @@ def test_retention_by_size_removes_the_oldest(tmp_path):
 
 
 def test_names_are_unique_when_the_clock_stands_still(tmp_path, monkeypatch):
-    monkeypatch.setattr("anonymizer.streaming.sinks.record.wall_time_s", lambda packet: 1_700_000_000.0)
+    monkeypatch.setattr("anonymizer.sinks.record.wall_time_s", lambda packet: 1_700_000_000.0)
     stream = DrawnStream()
     record(tmp_path, stream.packets(40), stream.format, segment_s=1).close()
     record(tmp_path, DrawnStream().packets(40), stream.format, segment_s=1).close()

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import typer
 
+from anonymizer.cameras.settings import Hls, Push, Record, Server, Streaming
 from anonymizer.cli import stream as command
 from anonymizer.cli.app import app
 from anonymizer.errors import ConfigError
 from anonymizer.streaming import supervisor
 from anonymizer.streaming.logs import Event
-from anonymizer.streaming.settings import Hls, Push, Record, Server, Streaming
 
 CAMERA = "rtsp://192.168.1.20/stream"
 SECRET = "tr0ub4dor"

@@ -11,10 +11,10 @@ from typing import Any
 import aiohttp
 import pytest
 
+from anonymizer.cameras.settings import Server
 from anonymizer.errors import ConfigError
-from anonymizer.streaming.settings import Server
-from anonymizer.streaming.web.access import require_safe, warning_of
-from anonymizer.streaming.web.server import MOST_CONNECTIONS
+from anonymizer.web.access import require_safe, warning_of
+from anonymizer.web.server import MOST_CONNECTIONS
 from tests.streaming.watching import open_site, run_state
 
 TOKEN = "a-token-of-thirty-two-characters"
@@ -239,8 +239,8 @@ def test_nothing_can_be_changed(method: str) -> None:
 
 
 def test_connections_are_bounded_and_silent_ones_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anonymizer.streaming.web.server.MOST_CONNECTIONS", 20)
-    monkeypatch.setattr("anonymizer.streaming.web.server.FIRST_REQUEST_S", 0.5)
+    monkeypatch.setattr("anonymizer.web.server.MOST_CONNECTIONS", 20)
+    monkeypatch.setattr("anonymizer.web.server.FIRST_REQUEST_S", 0.5)
     assert MOST_CONNECTIONS > 20
 
     async def work(client: aiohttp.ClientSession) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymizer.streaming.web.feeds import MOST_QUEUED_BYTES, Feed, Seats, TooManyViewersError, Viewer
+from anonymizer.web.feeds import MOST_QUEUED_BYTES, Feed, Seats, TooManyViewersError, Viewer
 from tests.streaming.feeding import DrawnStream
 from tests.streaming.watching import RunningPage, running_page
 

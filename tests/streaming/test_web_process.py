@@ -14,8 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from anonymizer.streaming.packets import packet_sockets
-from anonymizer.streaming.settings import Server, as_message
+from anonymizer.cameras.settings import Server, as_message
+from anonymizer.ipc.packets import packet_sockets
 from tests.streaming.feeding import RunningSink
 
 pytestmark = pytest.mark.slow

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from anonymizer.streaming.web.status import Status
+from anonymizer.web.status import Status
 from tests.streaming.watching import CAMERAS, camera_state, open_site, run_state
 
 SECRET = "s3cret"

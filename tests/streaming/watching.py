@@ -10,11 +10,11 @@ from typing import Any
 
 import aiohttp
 
-from anonymizer.streaming.channel import ChannelClosedError
-from anonymizer.streaming.packets import packet_sockets
-from anonymizer.streaming.settings import Server, as_message
-from anonymizer.streaming.web.feeds import Feed, Seats
-from anonymizer.streaming.web.server import Site
+from anonymizer.cameras.settings import Server, as_message
+from anonymizer.ipc.channel import ChannelClosedError
+from anonymizer.ipc.packets import packet_sockets
+from anonymizer.web.feeds import Feed, Seats
+from anonymizer.web.server import Site
 from tests.streaming.feeding import DrawnStream, Feeder, RunningSink
 
 CAMERAS = ("gate", "yard")

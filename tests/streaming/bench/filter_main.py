@@ -16,10 +16,10 @@ def main(settings: str, programs: str) -> int:
     """Until SIGTERM; events go to stderr."""
     from pydantic import ValidationError
 
+    from anonymizer.cameras.settings import Streaming
     from anonymizer.errors import ConfigError
-    from anonymizer.streaming import process
+    from anonymizer.ipc import process
     from anonymizer.streaming.logs import EventLog
-    from anonymizer.streaming.settings import Streaming
     from anonymizer.streaming.supervisor import Supervisor
 
     # Fault upon fault, as no camera has them: each would wait longer for its restart than the one before.

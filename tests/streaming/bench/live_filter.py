@@ -16,8 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from anonymizer.cameras.settings import Camera, Server, Streaming
 from anonymizer.config import load_config
-from anonymizer.streaming.settings import Camera, Server, Streaming
 from tests.streaming.bench.oracle import CONTROL, Trouble, set_trouble
 from tests.streaming.bench.scan import Seen, scan_url
 

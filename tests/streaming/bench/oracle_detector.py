@@ -11,8 +11,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 def main(fd: str, parent_pid: str | None = None) -> int:
     """As anonymizer.streaming.child does it, but for what looks."""
-    from anonymizer.streaming.channel import Channel, ChannelClosedError
-    from anonymizer.streaming.child import harden
+    from anonymizer.ipc.channel import Channel, ChannelClosedError
+    from anonymizer.ipc.hardening import harden
     from anonymizer.streaming.detector import run
     from tests.streaming.bench.oracle import oracles
 

@@ -1,0 +1,251 @@
+"""The process that serves every camera as RTSP: it holds sealed packets and no other thing of a camera."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import socket
+import ssl
+import time
+from typing import Any
+
+from anonymizer.cameras.listening import Attempts, Places, is_loopback, tls_of
+from anonymizer.cameras.settings import Server
+from anonymizer.errors import AnonymizerError, ConfigError
+from anonymizer.ipc.channel import Channel, ChannelClosedError, Message
+from anonymizer.ipc.packets import PacketReceiver
+from anonymizer.rtsp.digest import Digest
+from anonymizer.rtsp.feed import Feed
+from anonymizer.rtsp.limits import Limits
+from anonymizer.rtsp.session import House, Session
+
+_log = logging.getLogger(__name__)
+_BEAT_S = 0.4
+_STOP_S = 1.5  # for goodbyes; the supervisor waits for two
+_BACKLOG = 128
+_UNSENT_BYTES = 64 << 10  # that a viewer's transport, and the kernel, hold beyond what is on its way: more would only grow old there
+
+
+def require_safe(server: Server) -> None:
+    """ConfigError where strangers could look."""
+    if "" in (server.user, server.password):
+        raise ConfigError("the RTSP server's user or password is empty", hint="the environment variable that it is taken from may not be set")
+    if (server.user is None) != (server.password is None):
+        raise ConfigError("the RTSP server has a user without a password, or a password without a user", hint="set both")
+    if server.user is not None and ":" in server.user:
+        raise ConfigError("the RTSP server's user holds a colon, which ends a user's name in Digest", hint="choose another name")
+    if server.token is not None:
+        raise ConfigError("the RTSP server knows no token: players have a user and a password", hint="set user and password")
+    if server.user is None and not is_loopback(server.host):
+        raise ConfigError(f"the RTSP server would answer anybody at {server.host}", hint="set user and password, or let it listen on 127.0.0.1")
+
+
+class RtspServer:
+    """Cameras on one side, viewers on the other."""
+
+    def __init__(self, server: Server, limits: Limits | None = None) -> None:
+        require_safe(server)
+        self._server, self._limits = server, limits or Limits()
+        self._feeds: dict[str, Feed] = {}
+        digest = Digest(server.user, server.password) if server.user is not None and server.password is not None else None
+        places = Places(self._limits.viewers, self._limits.viewers_per_address)
+        self._house = House(self._feeds, self._limits, digest, Attempts(), places, server.certificate is not None)
+        self._connections = Places(self._limits.connections, self._limits.connections_per_address)
+        self._sessions: set[asyncio.Task[None]] = set()
+        self._listening: asyncio.Task[None] | None = None
+        self.port = 0  # the one really bound
+        self.faults = 0  # sessions ended by a bug of ours
+
+    async def listen(self) -> None:
+        """Begin to accept viewers; ConfigError for what has to be set otherwise, OSError for what may be possible later."""
+        tls = tls_of(self._server)
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(self._server.host, self._server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+        # The name has been checked; what it means is known only now.
+        if self._house.digest is None and not is_loopback(str(address[0])):
+            raise ConfigError(f"{self._server.host} is not this machine alone: without a password nobody else may look", hint="set user and password")
+        end = socket.socket(family, kind, protocol)
+        try:
+            end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            end.bind(address)
+            end.listen(_BACKLOG)
+        except BaseException:
+            end.close()
+            raise
+        end.setblocking(False)
+        self.port = end.getsockname()[1]
+        self._listening = loop.create_task(self._accept_all(end, tls))
+
+    def add_camera(self, name: str, title: str, receiver: PacketReceiver) -> None:
+        """Serve a camera, or take the packets of one that is served from its new sealer."""
+        feed = self._feeds.setdefault(name, Feed(name, title, self._limits))
+        feed.title = title
+        feed.attach(receiver)
+
+    def remove_camera(self, name: str) -> None:
+        """Serve it no longer."""
+        feed = self._feeds.pop(name, None)
+        if feed is not None:
+            feed.remove("the camera was removed")
+
+    def tick(self) -> None:
+        """To be called about twice a second."""
+        for feed in self._feeds.values():
+            for viewer in tuple(feed.viewers):
+                viewer.tick()
+
+    def figures(self) -> dict[str, Any]:
+        """What the supervisor is told."""
+        return {
+            "port": self.port,
+            "viewers": {name: len(feed.viewers) for name, feed in self._feeds.items()},
+            "packets": sum(feed.packets for feed in self._feeds.values()),
+            "bytes": sum(feed.sent_bytes for feed in self._feeds.values()),
+            "lost": sum(feed.lost for feed in self._feeds.values()),
+        }
+
+    async def close(self) -> None:
+        """Send everybody away, and wait a little until they went."""
+        for name in tuple(self._feeds):
+            self.remove_camera(name)
+        if self._listening is not None:
+            self._listening.cancel()
+            await asyncio.wait([self._listening])
+        if self._sessions:
+            await asyncio.wait(self._sessions, timeout=_STOP_S / 2)
+        for session in self._sessions:
+            session.cancel()
+        if self._sessions:
+            await asyncio.wait(self._sessions, timeout=_STOP_S / 2)
+
+    async def _accept_all(self, end: socket.socket, tls: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        with end:
+            while True:
+                try:
+                    connection, peer = await loop.sock_accept(end)
+                except OSError as error:  # Out of files, or a connection that was gone before it was taken.
+                    _log.debug("no connection was accepted: %s", error)
+                    await asyncio.sleep(0.1)
+                    continue
+                # Counted before a TLS handshake, which a stranger could begin a thousand times and never end.
+                if not self._connections.take(peer[0]):
+                    connection.close()
+                    continue
+                session = loop.create_task(self._serve(connection, peer[0], tls))
+                self._sessions.add(session)
+                session.add_done_callback(self._sessions.discard)
+
+    async def _serve(self, connection: socket.socket, address: str, tls: ssl.SSLContext | None) -> None:
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(self._limits.head_bytes, loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        try:
+            _prepare(connection)
+            handshake_s = None if tls is None else self._limits.request_s
+            transport, _ = await loop.connect_accepted_socket(lambda: protocol, connection, ssl=tls, ssl_handshake_timeout=handshake_s)
+            try:
+                transport.set_write_buffer_limits(high=_UNSENT_BYTES)
+                await Session(self._house, reader, asyncio.StreamWriter(transport, protocol, reader, loop), address).run()
+            except BaseException:
+                transport.abort()
+                raise
+        except OSError:  # The handshake failed, or the client was gone.
+            connection.close()
+        except Exception as error:  # One viewer's misfortune is nobody else's.
+            self.faults += 1
+            _log.warning("a viewer's session ended by a fault of the server: %s", type(error).__name__)
+        finally:
+            self._connections.leave(address)
+
+
+def _prepare(connection: socket.socket) -> None:
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
+
+
+class _Role:
+    """Does what the supervisor says, and tells it how things are."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._server: RtspServer | None = None
+        self._ended = asyncio.Event()
+        self._is_orphaned = False
+        self._state = "starting"
+        self._fault: str | None = None
+        self._retry_at_s, self._pause_s = 0.0, 1.0
+
+    async def run(self) -> None:
+        """Until the supervisor says stop, or is gone."""
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: _log.warning("%s", context["message"]))
+        loop.add_reader(self._channel.fileno(), self._obey)
+        while not self._ended.is_set():
+            if self._server is not None:
+                await self._listen(self._server)
+                self._server.tick()
+            self._beat()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BEAT_S):
+                    await self._ended.wait()
+        loop.remove_reader(self._channel.fileno())
+        if self._is_orphaned:
+            raise ChannelClosedError("the supervisor is gone")
+        if self._server is not None:
+            await self._server.close()
+
+    async def _listen(self, server: RtspServer) -> None:
+        """Listen, if that is not done yet; a port that is taken or a broken certificate may be mended while we wait."""
+        if self._state == "up" or time.monotonic() < self._retry_at_s:
+            return
+        try:
+            await server.listen()
+        except (AnonymizerError, OSError) as error:
+            self._state, self._fault = "stopped", f"the RTSP server cannot listen: {getattr(error, 'strerror', None) or error}"
+            self._retry_at_s = time.monotonic() + self._pause_s * random.uniform(0.8, 1.2)
+            self._pause_s = min(30.0, 2 * self._pause_s)
+            return
+        self._state, self._fault = "up", None
+
+    def _beat(self) -> None:
+        figures = self._server.figures() if self._server is not None else {}
+        self._channel.send({"beat": True, "state": self._state, "fault": self._fault, **figures})
+
+    def _obey(self) -> None:
+        try:
+            while (got := self._channel.receive()) is not None:
+                self._do(*got)
+        except ChannelClosedError:
+            self._is_orphaned = True
+            self._ended.set()
+
+    def _do(self, message: Message, fds: list[int]) -> None:
+        ends = [socket.socket(fileno=fd) for fd in fds]
+        match message.get("do"):
+            case "start":
+                self._start(Server.model_validate(message["server"]))
+            case "camera" if self._server is not None and ends:
+                self._server.add_camera(message["name"], message.get("title", ""), PacketReceiver(ends.pop(0)))
+            case "remove" if self._server is not None:
+                self._server.remove_camera(message["name"])
+            case "stop":
+                self._ended.set()
+        for end in ends:
+            end.close()
+
+    def _start(self, server: Server) -> None:
+        try:
+            self._server = RtspServer(server)
+        except AnonymizerError as error:  # The supervisor should have refused it. Nobody is served.
+            self._state, self._fault = "stopped", str(error)
+
+
+def run(channel: Channel) -> None:
+    """Serve viewers until the supervisor says stop."""
+    asyncio.run(_Role(channel).run())
