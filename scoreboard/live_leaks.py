@@ -114,7 +114,8 @@ def main() -> int:
     parser.add_argument("--options", default="", help="for both paths, as --preset=fast")
     wish = parser.parse_args()
     spec = importlib.util.spec_from_file_location("bench", wish.bench)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     bench = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(bench)
     options = wish.options.split()
