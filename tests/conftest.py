@@ -24,6 +24,15 @@ hypothesis.settings.register_profile("project", deadline=None, max_examples=30, 
 hypothesis.settings.load_profile("project")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what takes hours, unless it is asked for."""
+    if "soak" not in str(config.option.markexpr):
+        skip = pytest.mark.skip(reason="runs only with -m soak")
+        for item in items:
+            if item.get_closest_marker("soak") is not None:
+                item.add_marker(skip)
+
+
 class _ErrorRecords(logging.Handler):
     """Keeps what was logged at ERROR or above."""
 

@@ -59,9 +59,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         Path(REPORT).write_text(json.dumps(made.rows, indent=1), "utf-8")
 
 
-def shown_late(seen: list[Seen], world: World) -> list[Seen]:
+def shown_late(seen: list[Seen], source: MiniCamera) -> list[Seen]:
     """Frames that were not live any more. FFmpeg's parser holds a frame until the next one comes: not that frame, which nobody sends again."""
-    found = stale(seen, world.camera.counter_at, world.camera.coding.rate)
+    found = stale(seen, source.counter_at, source.coding.rate)
     held = {id(one) for one, after in itertools.pairwise(seen) if after.arrival_s - one.arrival_s < 0.1}
     gaps = {id(one) for before, one in itertools.pairwise(seen) if one.arrival_s - before.arrival_s > 0.3}
     return [one for one in found if id(one) not in held & gaps]
@@ -79,9 +79,9 @@ def through(world: World, name: str, begin: Callable[[], Any], end: Callable[[],
     curtained = sum(one.counter is None for one in seen)
     longest_s = max((after.arrival_s - before.arrival_s for before, after in itertools.pairwise(seen)), default=0.0)
     row = {"fault": name, "frames": len(seen), "curtained": curtained, "longest_gap_s": round(longest_s, 1), "back_s": round(back_s, 1)}
-    world.rows.append({**row, "secrets": len(leaks(seen)), "stale": len(shown_late(seen, world))})
+    world.rows.append({**row, "secrets": len(leaks(seen)), "stale": len(shown_late(seen, world.camera))})
     assert leaks(seen) == []
-    assert shown_late(seen, world) == []
+    assert shown_late(seen, world.camera) == []
     return seen
 
 
@@ -222,7 +222,9 @@ def test_children_die_with_their_parent(tmp_path: Path) -> None:
         pids = [pid for pids in live.children().values() for pid in pids]
         assert len(pids) >= 4
         os.kill(live.pid, signal.SIGKILL)
-        time.sleep(1.0)
+        deadline_s = time.monotonic() + 5
+        while any(map(_is_running, pids)) and time.monotonic() < deadline_s:
+            time.sleep(0.1)
         assert [pid for pid in pids if _is_running(pid)] == []
 
 
