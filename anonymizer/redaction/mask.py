@@ -82,11 +82,16 @@ class Patch:
 
     def strength(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """How much of the fill shows at columns `x` and rows `y` of luma pixels, whichever region it comes from."""
-        strength = self.soft[0].strength(x, y)
-        for soft in self.soft[1:]:
+        if len(self.soft) == 1:
+            return self.soft[0].strength(x, y)
+        strength = np.zeros((len(y), len(x)), np.float32)
+        for soft in self.soft:
+            # Where it reaches alone: a crowd's covers form one patch, and each fills a small part of it.
+            left, top, right, bottom = soft.xyxy
+            rows, columns = slice(*np.searchsorted(y, (top, bottom))), slice(*np.searchsorted(x, (left, right)))
+            here = strength[rows, columns]
             # 1 - (1 - a) (1 - b), not the larger: no notch shows where two edges meet.
-            more = soft.strength(x, y)
-            strength += more * (np.float32(1) - strength)
+            here += soft.strength(x[columns], y[rows]) * (np.float32(1) - here)
         return strength
 
 

@@ -1,0 +1,146 @@
+"""Cameras of every kind that is promised, as other people's programs serve them: FFmpeg's own servers, files, and what is not there."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import itertools
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from anonymizer.errors import SourceError
+from anonymizer.media.camera_source import CameraFrame, CameraSource, tls_options
+from tests.streaming.bench.coded import Coding, write_painted
+from tests.streaming.bench.live_filter import free_port
+from tests.streaming.bench.mini_camera import MiniCamera
+from tests.streaming.bench.painted import counter_of
+
+FFMPEG = shutil.which("ffmpeg")
+needs_ffmpeg = pytest.mark.skipif(FFMPEG is None, reason="needs a system ffmpeg")
+FRAMES = 30
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_painted(tmp_path_factory.mktemp("clip") / "painted.mp4", 200, Coding())
+
+
+def some_frames(url: str, count: int = FRAMES, **wishes: object) -> list[CameraFrame]:
+    with CameraSource(url, pixel_format="yuv420p", **wishes) as source:  # type: ignore[arg-type]
+        return list(itertools.islice(source.frames(), count))
+
+
+def assert_a_camera(frames: list[CameraFrame]) -> None:
+    assert len(frames) == FRAMES
+    whole = [frame for frame in frames if not frame.damaged]
+    counts = [counter_of(frame.planes[0]) for frame in whole]
+    assert len(whole) > FRAMES // 3
+    assert None not in counts
+    assert counts == sorted(counts, key=lambda count: count or 0)
+    assert all(after.time_s > before.time_s for before, after in itertools.pairwise(frames))
+
+
+@contextmanager
+def ffmpeg_serving(clip: Path, *output: str, settle_s: float = 1.0) -> Iterator[None]:
+    command = [str(FFMPEG), "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), *output]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        time.sleep(settle_s)
+        try:
+            yield
+        finally:
+            process.kill()
+
+
+def test_file_is_played_at_its_own_speed_and_again(clip: Path) -> None:
+    begun_s = time.monotonic()
+    frames = some_frames(str(clip), 230)
+    assert 8.5 < time.monotonic() - begun_s < 20
+    assert counter_of(frames[-1].planes[0]) == 29
+    assert all(after.time_s > before.time_s for before, after in itertools.pairwise(frames))
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("output", "scheme"),
+    [
+        pytest.param(("-c", "copy", "-f", "mpegts", "-listen", "1"), "http", id="http-mpegts"),
+        pytest.param(("-c:v", "mjpeg", "-q:v", "3", "-f", "mpjpeg", "-listen", "1"), "http", id="http-mjpeg"),
+        pytest.param(("-c", "copy", "-f", "flv", "-listen", "1"), "rtmp", id="rtmp"),
+    ],
+)
+def test_camera_of_another_protocol(clip: Path, output: tuple[str, ...], scheme: str) -> None:
+    url = f"{scheme}://127.0.0.1:{free_port()}/live/x"
+    with ffmpeg_serving(clip, *output, url):
+        assert_a_camera(some_frames(url))
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_srt_camera_through_the_systems_ffmpeg(clip: Path) -> None:
+    port = free_port()
+    with ffmpeg_serving(clip, "-c", "copy", "-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener"):
+        assert_a_camera(some_frames(f"srt://127.0.0.1:{port}?mode=caller"))
+
+
+@needs_ffmpeg
+@pytest.mark.slow
+def test_hls_camera_and_a_playlist_that_points_at_files(clip: Path, tmp_path: Path) -> None:
+    handler = functools.partial(type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None}), directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with ffmpeg_serving(clip, "-c", "copy", "-f", "hls", "-hls_time", "1", str(tmp_path / "live.m3u8"), settle_s=4.0):
+            assert_a_camera(some_frames(f"{url}/live.m3u8"))
+        (tmp_path / "bad.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n")
+        with pytest.raises(SourceError):
+            some_frames(f"{url}/bad.m3u8")
+        server.shutdown()
+
+
+def test_camera_that_is_not_there_is_said_without_its_password() -> None:
+    with pytest.raises(SourceError) as raised:
+        some_frames(f"rtsp://admin:tr0ub4dor@127.0.0.1:{free_port()}/x")
+    assert "tr0ub4dor" not in f"{raised.value.problem} {raised.value.hint}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["mute", "silent"])
+def test_camera_that_never_answers_ends_in_time(kind: str) -> None:
+    with MiniCamera() as camera:
+        camera.fault(kind)  # type: ignore[arg-type]
+        begun_s = time.monotonic()
+        try:
+            frames = some_frames(camera.url, 1, open_timeout_s=2.0, read_timeout_s=1.0)
+        except SourceError:
+            frames = []
+        assert frames == []
+        assert time.monotonic() - begun_s < 15
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("intra_refresh", [False, True], ids=["key-frames", "intra-refresh"])
+def test_lost_packets_taint_the_picture_until_it_is_whole_again(intra_refresh: bool) -> None:
+    with MiniCamera(Coding(intra_refresh=intra_refresh)) as camera:
+        with CameraSource(camera.url, pixel_format="yuv420p") as source:
+            frames = source.frames()
+            before = list(itertools.islice(frames, 80))
+            lost = camera.fault("drop", share=0.2, seconds=0.4)
+            after = list(itertools.islice(frames, 140))
+        assert lost.hit > 0
+    assert not any(frame.damaged for frame in before[60:])
+    assert any(frame.damaged for frame in after)
+    assert not any(frame.damaged for frame in after[-20:])
+
+
+def test_certificates_are_checked_unless_told_otherwise() -> None:
+    assert tls_options(insecure=False)["tls_verify"] == "1"
+    assert Path(tls_options(insecure=False)["ca_file"]).name
+    assert tls_options(insecure=True) == {"tls_verify": "0"}
