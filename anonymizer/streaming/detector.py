@@ -25,7 +25,7 @@ from anonymizer.streaming.ring import RawFrame, Ring
 from anonymizer.types import Observation
 
 BEAT_S = 0.5
-NICENESS = 12
+NICENESS = 8
 LOOK_WITHIN_S = 4.0  # A look that takes longer has failed; the supervisor kills what is silent for longer still.
 
 DetectorsFor = Callable[[Config], Sequence[Detector]]
