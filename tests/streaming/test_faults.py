@@ -64,6 +64,7 @@ def shown_late(seen: list[Seen], source: MiniCamera) -> list[Seen]:
     found = stale(seen, source.counter_at, source.coding.rate)
     held = {id(one) for one, after in itertools.pairwise(seen) if after.arrival_s - one.arrival_s < 0.1}
     gaps = {id(one) for before, one in itertools.pairwise(seen) if one.arrival_s - before.arrival_s > 0.3}
+    gaps |= {id(one) for one in seen[:1]}  # What came before it is not in this list.
     return [one for one in found if id(one) not in held & gaps]
 
 

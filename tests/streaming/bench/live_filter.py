@@ -192,7 +192,8 @@ class Watcher(threading.Thread):
 
 def _is_decided(state: dict[str, Any], name: str, before: int) -> bool:
     camera = state.get("cameras", {}).get(name, {})
-    return camera.get("state") == "decided" and camera["counts"]["decided"] > before
+    # Not only more: a sealer that was started anew counts from 0.
+    return camera.get("state") == "decided" and camera["counts"]["decided"] not in (0, before)
 
 
 def _children_of(pid: int) -> list[int]:
