@@ -72,7 +72,10 @@ class Channel:
         return True
 
     def receive(self, timeout_s: float | None = 0.0) -> tuple[Message, list[int]] | None:
-        """The next message with its files, or None if there is none in time. ChannelClosedError if there will be none."""
+        """The next message with its files, or None if there is none in time.
+
+        ChannelClosedError if there will be none, ValueError for what no process of ours says.
+        """
         if not self.wait(timeout_s):
             return None
         try:
@@ -85,7 +88,10 @@ class Channel:
             raise ChannelClosedError("the other end is closed")
         for fd in fds:
             os.set_inheritable(fd, False)
-        return json.loads(data), fds
+        message = json.loads(data)
+        if not isinstance(message, dict):
+            raise ValueError("what came is no message")
+        return message, fds
 
     def wait(self, timeout_s: float | None) -> bool:
         """Whether something can be received, or the other end is gone."""

@@ -17,9 +17,11 @@ from anonymizer.ipc.channel import Channel, ChannelClosedError, Message
 
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 1.0, 30.0
 HEALTHY_S = 60.0  # so long without an end, and the next restart is quick again
-START_WITHIN_S = 15.0  # until the first word: interpreters and networks take a while on a busy machine
+START_WITHIN_S = 60.0  # until the first word: who kills those that a busy machine lets wait, and starts them anew, keeps it busy
 SILENT_S = 5.0
+_MOST_SILENT_S = 180.0  # whatever it says: a camera may take two minutes to answer
 _KEPT_LINES = 20
+_GONE_WITHIN_S = 1.0  # after SIGKILL; one that the kernel holds, in a stalled device or disk, is left to it
 
 
 @dataclass(slots=True)
@@ -102,6 +104,7 @@ class Watched:
     def heard(self) -> list[Message]:
         """Everything it said since the last time; the last word may be why it ended."""
         messages: list[Message] = []
+        is_ours = True
         try:
             while self.channel is not None and (found := self.channel.receive(0)) is not None:
                 message, fds = found
@@ -110,12 +113,16 @@ class Watched:
                 messages.append(message)
         except ChannelClosedError:
             pass
+        except ValueError:
+            is_ours = False  # No process of ours speaks so: it is somebody else's now, and is killed.
         for message in messages:
             if message.get("beat"):
                 self.figures = message
-                self._silent_at_s = time.monotonic() + float(message.get("within_s", SILENT_S))
+                self._silent_at_s = time.monotonic() + min(float(message.get("within_s", SILENT_S)), _MOST_SILENT_S)
             if "fault" in message and message["fault"] != self.fault:
                 self.fault, self.fault_s = message["fault"], time.time()
+        if not is_ours:
+            self._silent_at_s = 0.0
         return messages
 
     def complaints(self) -> list[str]:
@@ -151,7 +158,8 @@ class Watched:
         """End it now."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_GONE_WITHIN_S)
             if self._process.stderr is not None:
                 self._process.stderr.close()
             self._process = None

@@ -6,6 +6,7 @@ picture until the stream is clean again.
 
 from __future__ import annotations
 
+import os
 import re
 import ssl
 import subprocess
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -24,6 +26,7 @@ from av.video.stream import VideoStream
 
 from anonymizer.errors import SourceError
 from anonymizer.geometry import Geometry
+from anonymizer.ipc.hardening import harden
 from anonymizer.media.conversion import Converter
 from anonymizer.media.damage import DamageWatch
 from anonymizer.media.decoding import Decoder
@@ -192,6 +195,7 @@ class CameraSource:
             self._converter, self._size_wh = Converter(self._pixel_format, size_wh), size_wh
         color = Color(frame.color_range, frame.color_primaries, frame.color_trc, frame.colorspace)
         planes, spread_px, color = self._converter.planes(frame, color)
+        planes, size_wh = _even(planes)
         aspect = self._decoder.aspect or Fraction(1)
         said = stream.average_rate or stream.guessed_rate
         rate = float(said) if said and 1 <= said <= 240 else 25.0
@@ -247,7 +251,9 @@ class CameraSource:
         """What the wheel's FFmpeg does not speak, read by the system's: MPEG-TS on a pipe."""
         command = ffmpeg.input(self._url).output("pipe:1", codec="copy", format="mpegts").global_args("-nostdin", "-loglevel", "error").compile()
         try:
-            self._helper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            # A reader that waits for it in vain is killed; it must not live on, and keep the address, each time.
+            harden_helper = partial(harden, "ffmpeg", os.getpid())
+            self._helper = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=harden_helper)
         except FileNotFoundError as error:
             raise SourceError("srt needs a system ffmpeg, and there is none", hint="install it: apt-get install ffmpeg") from error
         return self._helper.stdout
@@ -273,6 +279,12 @@ def tls_options(*, insecure: bool) -> dict[str, str]:
         return {"tls_verify": "0"}
     authorities = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     return {"tls_verify": "1", "ca_file": authorities}
+
+
+def _even(planes: tuple[Plane, ...]) -> tuple[tuple[Plane, ...], tuple[int, int]]:
+    """4:2:0 planes without the last column and row where those are odd ones out, and the size: no encoder takes them."""
+    height, width = (side // 2 * 2 for side in planes[0].shape[:2])
+    return (planes[0][:height, :width], *(plane[: height // 2, : width // 2] for plane in planes[1:])), (width, height)
 
 
 def _scheme(url: str) -> str:

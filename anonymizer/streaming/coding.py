@@ -91,22 +91,29 @@ class CodingThread:
         self._coder = coder
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="coding")
         self._under_way: deque[Future[Coded]] = deque()
+        self._given_s: deque[float] = deque()
         self.done_fd = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
 
     def __len__(self) -> int:
         """How many frames are under way."""
         return len(self._under_way)
 
+    def waits_s(self, now_s: float) -> float:
+        """How long the oldest frame has been under way; an encoder that hangs lets it grow."""
+        return now_s - self._given_s[0] if self._given_s else 0.0
+
     def give(self, verdict: Verdict | None, why: str, time_s: float, *, key: bool) -> None:
         """Have a frame coded."""
         future = self._pool.submit(self._coder.code, verdict, why, time_s, key)
         self._under_way.append(future)
+        self._given_s.append(time.monotonic())
         future.add_done_callback(lambda _: os.eventfd_write(self.done_fd, 1))
 
     def done(self) -> list[Coded]:
         """What is ready, in order; raises what went wrong in the thread."""
         ready = []
         while self._under_way and self._under_way[0].done():
+            self._given_s.popleft()
             ready.append(self._under_way.popleft().result())
         return ready
 

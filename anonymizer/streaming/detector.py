@@ -84,21 +84,32 @@ class DetectorLoop:
 
     def _obey(self, message: dict[str, Any], fds: list[int]) -> None:
         name = message["name"]
-        if (known := self._cameras.pop(name, None)) is not None:
-            known.results.close()
-            known.ring.close()
-            os.close(known.waker)
+        self._let_go(name)
         if message["do"] == "watch":
             self._beat("starting", within_s=60.0)
             equipment = self._equipment_for(Config.model_validate(message["config"]))
             self._cameras[name] = _Watched(name, equipment, Ring(fds[0]), fds[1], Channel.inherited(fds[2]), Turns(equipment.look))
+            used = [id(camera.equipment) for camera in self._cameras.values()]
+            self._equipment = {key: made for key, made in self._equipment.items() if id(made) in used}
             self._channel.send({"watching": name})
+
+    def _let_go(self, name: str) -> None:
+        """Close what belongs to a camera: its memory is held as long as anybody has it open."""
+        if (known := self._cameras.pop(name, None)) is not None:
+            known.results.close()
+            known.ring.close()
+            os.close(known.waker)
 
     def _equipment_for(self, config: Config) -> Equipment:
         """Networks that have passed their canary; cameras with the same configuration share them."""
         key = config.model_dump_json()
         if key not in self._equipment:
-            made = Equipment.of(config, None if self._detectors is None else self._detectors(config))
+            same = next((one for one in self._equipment.values() if _sees_alike(one.config, config)), None)
+            if same is not None and self._detectors is None:
+                # While a network is loaded no camera is looked at: those of cameras that did not change would be covered whole.
+                made = replace(Equipment.of(config, seeing=False), detectors=same.detectors)
+            else:
+                made = Equipment.of(config, None if self._detectors is None else self._detectors(config))
             # Networks have a clock of their own; for live it is this one.
             self._equipment[key] = replace(made, look=replace(made.look, deadline_s=LOOK_WITHIN_S))
         return self._equipment[key]
@@ -114,7 +125,7 @@ class DetectorLoop:
         try:
             camera.results.send(message_of(raw.epoch, observation))
         except ChannelClosedError:
-            self._cameras.pop(camera.name)  # Its sealer is gone; the next one brings a new line.
+            self._let_go(camera.name)  # Its sealer is gone; the next one brings a new line.
         if observation.failure is not None:
             raise ModelError(observation.failure, hint="the detector is started again")
 
@@ -127,6 +138,11 @@ class DetectorLoop:
         self._beat_s = now_s = time.monotonic()
         rates = {camera.name: sum(now_s - look_s < 5 for look_s in camera.looks_s) / 5 for camera in self._cameras.values()}
         self._channel.send({"beat": True, "state": state, "within_s": within_s, "looks_per_s": rates})
+
+
+def _sees_alike(one: Config, other: Config) -> bool:
+    """Whether two configurations load the same networks in the same way."""
+    return all(getattr(one, key) == getattr(other, key) for key in ("detect", "weights", "threads", "timeout_s"))
 
 
 def message_of(epoch: int, observation: Observation) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from anonymizer.errors import AnonymizerError
 from anonymizer.geometry import Geometry
 from anonymizer.ipc.channel import Channel
 from anonymizer.media.camera_source import CameraFrame, CameraSource
-from anonymizer.streaming.ring import MOST_PIXELS, PIXEL_FORMAT, RawFrame, Ring
+from anonymizer.streaming.ring import LEAST_SIDE, MOST_PIXELS, MOST_SIDE, PIXEL_FORMAT, RawFrame, Ring
 
 _BEAT_S = 0.5
 _DRIFT_PER_S = 0.001  # how fast a camera's clock may fall behind ours before it counts as frames that wait on the way
@@ -55,8 +55,11 @@ class Reader:
 
     def _put(self, frame: CameraFrame, now_s: float) -> None:
         width, height = frame.geometry.coded_wh
-        if width * height > MOST_PIXELS:
-            raise AnonymizerError(f"its pictures of {width}x{height} are larger than {MOST_PIXELS} pixels", hint="let the camera send a smaller stream")
+        # What no encoder takes would end the sealer, and with it the curtain.
+        if width * height > MOST_PIXELS or max(width, height) > MOST_SIDE:
+            raise AnonymizerError(f"its pictures of {width}x{height} are too large", hint="let the camera send a smaller stream")
+        if min(width, height) < LEAST_SIDE:
+            raise AnonymizerError(f"its pictures of {width}x{height} are too small", hint="let the camera send a larger stream")
         if self._shape is not None and self._shape != (frame.geometry, frame.interlaced):
             self._epoch, self._index = self._ring.begin_epoch(), 0
         self._shape = (frame.geometry, frame.interlaced)

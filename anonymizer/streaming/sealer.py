@@ -30,7 +30,7 @@ from anonymizer.streaming.window import LOOKS_APART_S, WORK_S, Verdict, Window
 from anonymizer.tracking import Tracker, TrackingPolicy
 from anonymizer.types import Detections, Observation, StreamFormat
 
-BEAT_S = 0.5
+BEAT_S, HANGS_S = 0.5, 5.0
 SILENT_S = 0.4  # without a frame for so long, the curtain falls by itself
 CURTAIN_EVERY_S = 0.2
 FIRST_CURTAIN_S = 2.0  # a camera that comes up within this is not preceded by a curtain of another size
@@ -79,7 +79,8 @@ class Sealer:
                 self._take_looks()
                 self._give_out(time.monotonic())
                 self._send_coded()
-                if time.monotonic() - self._beat_s > BEAT_S:
+                # Who hangs in an encoder must not seem well: silence ends this process.
+                if time.monotonic() - self._beat_s > BEAT_S and self._coding.waits_s(time.monotonic()) < HANGS_S:
                     self._beat()
         finally:
             self._coding.close()
@@ -114,9 +115,12 @@ class Sealer:
             self._results = Channel.inherited(fds[0])
 
     def _forget_detector(self) -> None:
-        if self._results is not None:
-            self._results.close()
+        """It failed, is gone or is another one now: what it saw decides and carries nothing any more."""
+        if self._results is None:
+            return
+        self._results.close()
         self._results = None
+        self._emit(self._window.forget(), time.monotonic())
 
     def _take_frames(self) -> None:
         newest = self._ring.newest
@@ -136,7 +140,8 @@ class Sealer:
             while self._results is not None and (found := self._results.receive(0)) is not None:
                 message, _ = found
                 if message["failure"] is not None:
-                    continue  # Nobody looked: its frame and those around it meet their deadline without.
+                    self._forget_detector()
+                    return
                 boxes = np.asarray(message["boxes"], np.float32).reshape(-1, 4)
                 seen = Detections(boxes, np.asarray(message["scores"], np.float32), np.asarray(message["labels"], np.str_))
                 self._figures.looks.append(time.monotonic())

@@ -6,6 +6,7 @@ It loads no media code and no network; nothing a stranger sends is parsed here.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import signal
@@ -30,6 +31,7 @@ STOP_WITHIN_S = 4.0  # all of it; systemd and people expect an end within five s
 TOLD_AFTER_S = 2.0  # a machine at its limit goes to and fro
 _READERS_S = 0.5
 _LOG_KEPT = 200
+_MOST_WORDS = 300  # letters of an event: servers choose some, and the state with all of them has to fit in one message
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -96,6 +98,7 @@ class Supervisor:
         for watched in self._all():
             self._hear(watched)
             if (why := watched.ended(now_s)) is not None:
+                self._hear(watched)  # Its last words.
                 self._mourn(watched, why, now_s)
             if not watched.is_alive and now_s >= watched.start_at_s:
                 self._start(watched)
@@ -126,7 +129,7 @@ class Supervisor:
         watched.heard()
         if watched.fault is not None:
             # It is shown and logged from here on; what a library wrote into it is masked before.
-            watched.fault = masked(watched.fault, self._secrets)
+            watched.fault = masked(watched.fault, self._secrets)[:_MOST_WORDS]
         if watched.fault is not None and watched.fault != before:
             self._say(f"{watched.key}: {watched.fault}", "warning", watched.camera)
         for line in watched.complaints():
@@ -178,10 +181,11 @@ class Supervisor:
         for watched in (line.sealer, line.reader, *(sink.watched for sink in line.sinks)):
             self._start(watched)
 
-    def _close_line(self, line: CameraLine) -> None:
-        self._stop(line.processes, time.monotonic() + STOP_WITHIN_S / 2)
-        self._detector.send({"do": "forget", "name": line.camera.name})
-        line.close()
+    def _close_lines(self, lines: Sequence[CameraLine]) -> None:
+        self._stop(_in_order(lines), time.monotonic() + STOP_WITHIN_S / 2)
+        for line in lines:
+            self._detector.send({"do": "forget", "name": line.camera.name})
+            line.close()
 
     def _take_new_settings(self) -> None:
         """Apply what changed, and touch nothing else; a bad file changes nothing."""
@@ -201,8 +205,7 @@ class Supervisor:
                 if (old := self._servers.pop(role, None)) is not None:
                     self._stop([old], time.monotonic() + STOP_WITHIN_S / 2)
                 self._open_server(role, server)
-        for name in (*change.removed, *change.changed):
-            self._close_line(self._lines.pop(name))
+        self._close_lines([self._lines.pop(name) for name in (*change.removed, *change.changed)])
         for name in change.removed:
             for watched in self._servers.values():
                 watched.send({"do": "remove", "name": name})
@@ -214,12 +217,16 @@ class Supervisor:
 
     def _stop(self, processes: Sequence[Watched], until_s: float) -> None:
         """End them in the order given, so that each still gets what is on its way; who does not end by himself is killed."""
-        for watched in processes:
-            watched.send({"do": "stop"})
-            # A reader has nothing to finish, and may be waiting for a dead camera.
-            patience_s = _READERS_S if watched.role == "reader" else until_s - time.monotonic()
-            if watched.role in ("reader", "sealer"):
-                watched.wait(min(patience_s, _READERS_S))
+        for role, group in itertools.groupby(processes, lambda watched: watched.role):
+            ending = list(group)
+            for watched in ending:
+                watched.send({"do": "stop"})
+            # Of one role together: a reader has nothing to finish, and many may be waiting for dead cameras.
+            by_s = min(time.monotonic() + _READERS_S, until_s) if role in ("reader", "sealer") else 0.0
+            for watched in ending:
+                watched.wait(by_s - time.monotonic())
+                if role == "reader":
+                    watched.kill()
         for watched in processes:
             watched.wait(until_s - time.monotonic())
             watched.kill()
@@ -228,9 +235,7 @@ class Supervisor:
         notify("STOPPING=1")
         until_s = time.monotonic() + STOP_WITHIN_S
         lines = list(self._lines.values())
-        self._stop([line.reader for line in lines], until_s)
-        self._stop([line.sealer for line in lines], until_s)
-        self._stop([*(sink.watched for line in lines for sink in line.sinks), *self._servers.values(), self._detector], until_s)
+        self._stop([*_in_order(lines), *self._servers.values(), self._detector], until_s)
         for line in lines:
             line.close()
 
@@ -245,7 +250,7 @@ class Supervisor:
             self._say("cameras are shown" if ready else "no camera is shown: the curtain is down everywhere", "info" if ready else "warning")
 
     def _say(self, words: str, level: Level = "info", camera: str | None = None) -> None:
-        event = Event(masked(words, self._secrets), level, camera)
+        event = Event(masked(words, self._secrets)[:_MOST_WORDS], level, camera)
         if level != "debug":
             self._log.append({"time_s": event.time_s, "camera": camera, "level": level, "words": event.words})
         self._tell(event)
@@ -257,6 +262,12 @@ class Supervisor:
         detector = {**shown_state(self._detector), "looks_per_s": round(sum(rates.values()), 1)}
         ready = detector["state"] == "ready" and any(camera["state"] in ("decided", "carried") for camera in cameras.values())
         return {"now_s": time.time(), "pid": os.getpid(), "ready": ready, "detector": detector, "cameras": cameras, "log": list(self._log)}
+
+
+def _in_order(lines: Sequence[CameraLine]) -> list[Watched]:
+    """All processes of these cameras in the order in which a stop has to reach them."""
+    readers, sealers = [line.reader for line in lines], [line.sealer for line in lines]
+    return [*readers, *sealers, *(sink.watched for line in lines for sink in line.sinks)]
 
 
 def _camera_state(line: CameraLine) -> dict[str, Any]:

@@ -140,6 +140,7 @@ class Window:
         if now_s - raw.arrival_s + raw.late_s > self._stale_s:
             return Verdict(raw, "dropped", why="too old to be shown as live")
         if raw.damaged:
+            self._last = None  # Nothing is carried over damage: what comes after it has to be looked at.
             return Verdict(raw, "curtained", why="the picture is damaged")
         if known and not unsure:
             self._known = decision.regions

@@ -13,14 +13,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
-from anonymizer.errors import SourceError
+from anonymizer.errors import AnonymizerError, SourceError
+from anonymizer.ipc.channel import Channel
 from anonymizer.media.camera_source import CameraFrame, CameraSource, tls_options
+from anonymizer.streaming.reader import Reader
+from anonymizer.streaming.ring import Ring
 from tests.streaming.bench.coded import Coding, write_painted
+from tests.streaming.bench.live_filter import camera as a_camera
 from tests.streaming.bench.live_filter import free_port
 from tests.streaming.bench.mini_camera import MiniCamera
 from tests.streaming.bench.painted import counter_of
+from tests.streaming.raw_frames import raw_frame
 
 FFMPEG = shutil.which("ffmpeg")
 needs_ffmpeg = pytest.mark.skipif(FFMPEG is None, reason="needs a system ffmpeg")
@@ -56,6 +63,30 @@ def ffmpeg_serving(clip: Path, *output: str, settle_s: float = 1.0) -> Iterator[
             yield
         finally:
             process.kill()
+
+
+def test_odd_last_column_and_row_are_left_out(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "odd.mkv"), "w") as target:
+        stream = target.add_stream("mjpeg", rate=25)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = 99, 55, "yuvj444p"
+        for _ in range(3):
+            target.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((3, 55, 99), 128, np.uint8), format="yuvj444p")))
+        target.mux(stream.encode(None))
+    for frame in some_frames(str(tmp_path / "odd.mkv"), 2):
+        assert frame.geometry.coded_wh == (98, 54), "encoders of 4:2:0 take even sizes alone"
+        assert [plane.shape for plane in frame.planes] == [(54, 98), (27, 49), (27, 49)]
+
+
+@pytest.mark.parametrize(("size_wh", "words"), [((8194, 64), "too large"), ((64, 14), "too small")])
+def test_picture_that_no_encoder_takes_ends_the_reader_and_not_the_sealer(size_wh: tuple[int, int], words: str) -> None:
+    ours, theirs = Channel.pair()
+    ring = Ring(Ring.create(), writable=True)
+    raw = raw_frame(0, size_wh=size_wh)
+    frame = CameraFrame(0.0, raw.planes, raw.geometry, raw.color, damaged=False, interlaced=False, spread_px=0, frame_rate=25.0)
+    with ours, theirs, pytest.raises(AnonymizerError, match=words):
+        Reader(a_camera("gate", "rtsp://127.0.0.1/x"), ring, [], theirs)._put(frame, 0.0)
+    ring.close()
 
 
 def test_file_is_played_at_its_own_speed_and_again(clip: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +13,15 @@ import pytest
 from anonymizer.geometry import Geometry
 from anonymizer.streaming.ring import SLOTS, Ring
 from tests.streaming.raw_frames import raw_frame
+
+_WRITER = """
+import sys
+from anonymizer.streaming.ring import Ring
+from tests.streaming.raw_frames import raw_frame
+ring, frame = Ring(int(sys.argv[1]), writable=True), raw_frame(1, size_wh=(16, 16))
+for _ in range(5000):
+    ring.write(frame)
+"""
 
 
 @pytest.fixture
@@ -72,9 +83,35 @@ def test_memory_has_no_name_and_readers_cannot_write() -> None:
     fd = Ring.create()
     assert os.readlink(f"/proc/self/fd/{fd}").startswith("/memfd:")
     reader = Ring(fd)
-    with pytest.raises(TypeError):
+    with pytest.raises(ValueError, match="read-only"):
         reader.write(raw_frame(0))
     reader.close()
+
+
+def test_memory_cannot_be_cut_off_below_those_who_read() -> None:
+    fd = Ring.create()
+    with pytest.raises(PermissionError):
+        os.ftruncate(fd, 0)
+    os.close(fd)
+
+
+def test_serial_is_never_seen_half_written(pair: tuple[Ring, Ring]) -> None:
+    _, reader = pair
+    with subprocess.Popen([sys.executable, "-c", _WRITER, str(reader._fd)], pass_fds=[reader._fd]) as writer:
+        before = 0
+        while writer.poll() is None:
+            newest = reader.newest
+            assert newest >= before
+            before = newest
+    assert (writer.returncode, before) == (0, 5000)
+
+
+def test_no_frame_has_the_serial_0(pair: tuple[Ring, Ring]) -> None:
+    writer, reader = pair
+    for index in range(SLOTS):
+        writer.write(raw_frame(index))
+    writer._serials[writer._start_of(0) // 8] = 0  # as while that slot is written over
+    assert reader.read(0) is None
 
 
 def test_epochs_rise_over_readers(pair: tuple[Ring, Ring]) -> None:

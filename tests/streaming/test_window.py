@@ -227,3 +227,23 @@ def test_grown_region_holds_the_old_one() -> None:
     (grown,) = grown_regions((Region("face", "ellipse", BOX),), 3)
     assert grown.xyxy[0] < BOX[0]
     assert grown.xyxy[3] > BOX[3]
+
+
+def test_nothing_is_carried_over_damage() -> None:
+    held = window()
+    for index in range(4):
+        held.arrive(raw_frame(index, damaged=index == 1))
+        if index == 0:
+            held.looked(1, look(0, BOX))
+    assert ways(held.due(1.0)) == ["decided", "curtained", "curtained", "curtained"]
+
+
+def test_nothing_is_known_after_the_detector_failed() -> None:
+    held = window()
+    held.arrive(raw_frame(0))
+    held.looked(1, look(0, BOX))
+    held.due(LOOKAHEAD_S + WORK_S)
+    held.arrive(raw_frame(1))
+    assert ways(held.forget()) == ["curtained"]
+    held.arrive(raw_frame(2))
+    assert ways(held.due(1.0)) == ["curtained"]

@@ -1,0 +1,165 @@
+"""The parent of a live run, without any process: how it ends others, and what it repeats of what they say."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from anonymizer.cameras.loading import load_cameras
+from anonymizer.cameras.settings import Streaming
+from anonymizer.config import load_config
+from anonymizer.errors import ConfigError
+from anonymizer.ipc.channel import Channel
+from anonymizer.ipc.process import Watched
+from anonymizer.streaming import detector as detecting
+from anonymizer.streaming.ring import Ring
+from anonymizer.streaming.supervisor import Supervisor
+from anonymizer.types import Detections
+from tests.streaming.bench.live_filter import camera
+from tests.streaming.raw_frames import raw_frame
+
+
+@dataclass
+class Child:
+    """What the supervisor ends; `stuck`: it waits for a dead camera, and hears nothing."""
+
+    role: str
+    stuck: bool = False
+    done: list[str] = field(default_factory=list)
+
+    def send(self, message: dict[str, str]) -> None:
+        self.done.append(message["do"])
+
+    def wait(self, timeout_s: float) -> bool:
+        if self.stuck and "kill" not in self.done:
+            time.sleep(max(0.0, timeout_s))
+            return False
+        if "kill" not in self.done and "ended" not in self.done and "stop" in self.done and timeout_s > 0:
+            self.done.append("ended")
+        return True
+
+    def kill(self) -> None:
+        self.done.append("kill")
+
+
+def supervisor(**values: object) -> Supervisor:
+    return Supervisor(Streaming(cameras=(camera("gate", "rtsp://user:geheim123@127.0.0.1/x"),)), **values)  # type: ignore[arg-type]
+
+
+def test_dead_cameras_do_not_keep_the_others_from_ending_properly() -> None:
+    dead = [Child("reader", stuck=True) for _ in range(12)]
+    ending = [Child("sealer"), Child("sealer"), Child("record"), Child("detector")]
+    begun_s = time.monotonic()
+    supervisor()._stop([*dead, *ending], begun_s + 4.0)  # type: ignore[list-item]
+    assert time.monotonic() - begun_s < 2
+    assert all("ended" in child.done for child in ending), "each was given time between its stop and its kill"
+
+
+def test_what_strangers_say_stays_short_and_masked() -> None:
+    parent = supervisor()
+    ours, theirs = Channel.pair()
+    reader = Watched("reader", "gate", "reader", [], channel=ours)
+    for at in range(300):
+        theirs.send({"fault": f"{at} geheim123 " + "\ufffd" * 1000})
+        parent._hear(reader)
+    theirs.close()
+    ours.close()
+    state = json.dumps(parent.state())
+    assert len(state) < 500_000
+    assert reader.fault is not None
+    assert "geheim123" not in state + reader.fault
+
+
+def test_process_that_the_kernel_holds_does_not_hold_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched = Watched("reader", "gate", "reader", [sys.executable, "-c", "import time; time.sleep(60)"])
+    watched.start(os.environ)
+    process = watched._process
+    assert process is not None
+    with monkeypatch.context() as held:
+        held.setattr(process, "kill", lambda: None)
+        begun_s = time.monotonic()
+        watched.kill()
+        assert time.monotonic() - begun_s < 5
+    assert not watched.is_alive
+    process.kill()
+    process.wait()
+
+
+class _Blind:
+    name, labels = "blind", ("face",)
+
+    def detect(self, pictures: list[object]) -> list[Detections]:
+        return [Detections.none() for _ in pictures]
+
+
+def test_detector_keeps_nothing_of_sealers_that_died() -> None:
+    ours, theirs = Channel.pair()
+    loop = detecting.DetectorLoop(theirs, lambda config: [_Blind()])  # type: ignore[list-item]
+    memory, config = Ring.create(), load_config({"detect": "face"}, profile="live").config.model_dump(mode="json")
+    ring = Ring(os.dup(memory), writable=True)
+    open_before = len(os.listdir("/proc/self/fd"))
+    for at in range(4):
+        sealer, detector = Channel.pair()
+        fds = [os.dup(memory), os.eventfd(0, os.EFD_NONBLOCK), os.dup(detector.fileno())]
+        loop._obey({"do": "watch", "name": "gate", "config": config}, fds)
+        for end in (sealer, detector):
+            end.close()
+        ring.write(raw_frame(at))
+        loop._look(loop._cameras["gate"])
+        assert len(os.listdir("/proc/self/fd")) == open_before
+    ring.close()
+    os.close(memory)
+    for end in (ours, theirs):
+        end.close()
+
+
+def test_networks_are_loaded_once_for_cameras_that_differ_in_something_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = Channel.pair()
+    loop = detecting.DetectorLoop(theirs)
+    configs = [load_config({"detect": "face", "zones": zones}, profile="live").config for zones in ([], ["0,0,9,9"])]
+    first = loop._equipment_for(configs[0])
+    monkeypatch.setattr("anonymizer.equipment.load_detectors", lambda *args, **values: pytest.fail("loaded again"))
+    second = loop._equipment_for(configs[1])
+    assert second.detectors == first.detectors
+    assert second.look == first.look
+    for end in (ours, theirs):
+        end.close()
+
+
+def test_helper_of_a_reader_dies_with_it(tmp_path: Path) -> None:
+    helper = f"{tmp_path}/ffmpeg"
+    with open(helper, "w", encoding="utf-8") as script:
+        script.write("#!/bin/sh\nexec sleep 60\n")
+    os.chmod(helper, 0o700)
+    code = "from anonymizer.media.camera_source import CameraSource; CameraSource('srt://127.0.0.1:9', pixel_format='yuv420p').__enter__()"
+    with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}) as reader:
+        children: list[str] = []
+        until_s = time.monotonic() + 30
+        while not children and time.monotonic() < until_s:
+            time.sleep(0.1)
+            with open(f"/proc/{reader.pid}/task/{reader.pid}/children", encoding="ascii") as file:
+                children = file.read().split()
+        assert children
+        time.sleep(0.5)  # It has to be past its exec.
+        reader.kill()
+    time.sleep(0.5)
+    assert not os.path.exists(f"/proc/{children[0]}") or _state_of(children[0]) == "Z"
+
+
+def _state_of(pid: str) -> str:
+    with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+        return file.read().rpartition(")")[2].split()[0]
+
+
+def test_name_that_no_file_system_takes_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "cameras.yaml"
+    file.write_text(f"cameras: {{gate: {'a' * 5000}}}", "utf-8")
+    with pytest.raises(ConfigError, match="no such file"):
+        load_cameras(file)
