@@ -158,7 +158,10 @@ class Window:
             return "nobody had looked yet"
         if after.raw.arrival_s - before.arrival_s > LOOKS_APART_S:
             return "the looks around it are too far apart"
-        return "" if self._shot_of(frame) in (before.shot, self._shot_of(after)) else "nobody has looked at this scene"
+        # A scene that ends before the later look is known by what was seen before alone: who came in since then, nobody has seen.
+        if self._shot_of(frame) == self._shot_of(after) or (self._shot_of(frame) == before.shot and self._may_be_carried(frame)):
+            return ""
+        return "nobody has looked at this scene"
 
     def _may_be_carried(self, frame: _Waiting) -> bool:
         """Whether the last look still speaks for a frame that none has reached: it is near, and nothing moved outside what it found."""

@@ -247,3 +247,18 @@ def test_nothing_is_known_after_the_detector_failed() -> None:
     assert ways(held.forget()) == ["curtained"]
     held.arrive(raw_frame(2))
     assert ways(held.due(1.0)) == ["curtained"]
+
+
+def test_end_of_a_scene_is_shown_only_while_nothing_comes_in() -> None:
+    """The look behind a cut says nothing of who came in before it."""
+    rng = np.random.default_rng(2)
+    scenes = [np.kron(rng.integers(16, 235, (9, 16)), np.ones((8, 8))).astype(np.uint8) for _ in range(2)]
+    came = scenes[0].copy()
+    came[40:60, 90:110] = 235 - came[40:60, 90:110]
+    held = window()
+    for index, luma in enumerate((scenes[0], scenes[0], came, scenes[1], scenes[1])):
+        frame = raw_frame(index)
+        held.arrive(replace(frame, planes=(luma, *frame.planes[1:])))
+    held.looked(1, look(0, BOX))
+    held.looked(1, look(4, BOX))
+    assert ways(held.due(1.0)) == ["decided", "decided", "curtained", "decided", "decided"]
