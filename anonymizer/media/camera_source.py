@@ -120,13 +120,16 @@ class CameraSource:
         if self._helper is not None:
             self._helper.kill()
             self._helper.wait()
-            self._helper = None
         if self._decoder is not None:
             self._decoder.close()
             self._decoder = None
         if self._container is not None:
             self._container.close()
             self._container = None
+        if self._helper is not None:
+            if self._helper.stdout is not None:
+                self._helper.stdout.close()
+            self._helper = None
         if self._ear is not None:
             self._ear.close()
             self._ear = None

@@ -39,7 +39,7 @@ class Figures:
             return
         self._last_way = verdict.way
         self.latencies_s.append(latency_s)
-        self._shown_s.append(verdict.raw.arrival_s)
+        self._shown_s.append(verdict.raw.arrival_s + latency_s)
         regions = verdict.decision.regions if verdict.decision is not None else ()
         self.covered_now = len(regions)
         tracks = [region.track_id for region in regions if region.track_id is not None]
@@ -65,6 +65,6 @@ class Figures:
             "covered_now": self.covered_now if shown else 0,
             "covered_total": self.covered_total,
             "latency_ms": {"median": round(1000 * late[len(late) // 2]), "p99": round(1000 * late[len(late) * 99 // 100])} if late else None,
-            "fps": round(sum(now_s - shown_s < _RATE_S + 1 for shown_s in self._shown_s) / (_RATE_S + 1), 1),
+            "fps": round(sum(now_s - shown_s < _RATE_S for shown_s in self._shown_s) / _RATE_S, 1),
             "looks_per_s": round(sum(now_s - look_s < _RATE_S for look_s in self.looks) / _RATE_S, 1),
         }

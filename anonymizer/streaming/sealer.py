@@ -22,6 +22,7 @@ from anonymizer.equipment import Equipment
 from anonymizer.geometry import Geometry
 from anonymizer.ipc.channel import Channel, ChannelClosedError
 from anonymizer.ipc.packets import Item, PacketSender, SenderClosedError
+from anonymizer.media.live_encoding import KEY_EVERY_S
 from anonymizer.streaming.clock import SmoothClock
 from anonymizer.streaming.coding import DEFAULT_WH, Coder, CodingThread
 from anonymizer.streaming.figures import Figures
@@ -169,7 +170,9 @@ class Sealer:
                 self._code(verdict, self._clock.at(verdict.raw.source_s, verdict.raw.arrival_s), now_s)
 
     def _code(self, verdict: Verdict | None, time_s: float, now_s: float) -> None:
-        key = now_s - self._key_s > KEY_APART_S and any(sink.sender.needs_key for sink in self._sinks)
+        wanted = any(sink.sender.needs_key for sink in self._sinks)
+        # By time as well: the encoder counts frames, of which a curtain has few, and segments end at key frames.
+        key = now_s - self._key_s > (KEY_APART_S if wanted else KEY_EVERY_S)
         self._key_s = now_s if key else self._key_s
         self._out_s = now_s
         self._is_curtain_down = verdict is None or verdict.decision is None

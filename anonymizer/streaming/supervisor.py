@@ -92,7 +92,9 @@ class Supervisor:
 
     def _turn(self) -> None:
         now_s = time.monotonic()
-        if signal.SIGHUP in self._asked:
+        if signal.SIGHUP in self._asked and self._reload is None:
+            self._asked.add(signal.SIGTERM)  # The terminal is closed: nobody could stop it any more.
+        elif signal.SIGHUP in self._asked:
             self._asked.discard(signal.SIGHUP)
             self._take_new_settings()
         for watched in self._all():
@@ -189,9 +191,7 @@ class Supervisor:
 
     def _take_new_settings(self) -> None:
         """Apply what changed, and touch nothing else; a bad file changes nothing."""
-        if self._reload is None:
-            self._say("there is no file to read again", "warning")
-            return
+        assert self._reload is not None
         try:
             new = self._reload()
         except AnonymizerError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import io
+import signal
 import subprocess
 import sys
 import threading
@@ -91,6 +92,8 @@ def main() -> int:
     with camera(Path(sys.argv[1])) as address:
         print(f"  camera  {address}", flush=True)
         with subprocess.Popen([sys.executable, "-m", "anonymizer", "stream", address, "--name", NAME]) as process:
+            for number in (signal.SIGTERM, signal.SIGHUP):
+                signal.signal(number, lambda *_: process.terminate())
             # Ctrl-C reaches both: the filter ends by itself, and then the camera.
             with contextlib.suppress(KeyboardInterrupt):
                 process.wait()
