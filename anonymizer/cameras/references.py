@@ -75,7 +75,12 @@ class References:
             name = found[1]
             if not self._environment.get(name):
                 state = "is empty" if name in self._environment else "is not set"
-                raise self._place.error(where, key, f"the environment variable {name} {state}", f"set it, or put the text in a file and name that: {key}_file")
+                raise self._place.error(
+                    where,
+                    key,
+                    f"the environment variable {name} {state}",
+                    "set it" if key.endswith("_file") else f"set it, or put the text in a file and name that: {key}_file",
+                )
             # A password with @ or / in it would end the user's part of an address too early.
             return _escaped(self._environment[name]) if found.start() < user_end else self._environment[name]
 
