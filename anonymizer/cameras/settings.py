@@ -13,7 +13,6 @@ from pydantic import BaseModel, ConfigDict, Field
 from anonymizer.config import Config
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
-Seconds = Annotated[float, Field(ge=0, le=3600, allow_inf_nan=False)]
 
 
 class _Section(BaseModel):

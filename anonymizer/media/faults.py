@@ -159,13 +159,22 @@ def target_error(path: Path | str, error: BaseException) -> AnonymizerError:
     return TargetError(f"{name}: cannot write this file: {_reason(error)}", hint="try another file type, such as -o out.mkv, or another encoder with -c:v")
 
 
+def as_words(text: str) -> str:
+    """A library's sentence as part of one of ours: lower case, no full stop."""
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def words_of(error: BaseException) -> str:
+    """What the system or FFmpeg says of an error, without its log."""
+    return as_words(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
 def _reason(error: BaseException) -> str:
     """FFmpeg's own words: its last log line where there is one, lower case, no full stop."""
-    words = getattr(error, "strerror", None) or str(error) or type(error).__name__
     log = getattr(error, "log", None)
     line = (log[2] if isinstance(log, tuple) and len(log) == 3 else None) or (last_line() if isinstance(error, av.FFmpegError) else None)
-    words = words.strip().rstrip(".")
-    reason = words[:1].lower() + words[1:]
+    reason = words_of(error)
     return f"{reason} ({line.strip().rstrip('.')})" if line else reason
 
 

@@ -7,10 +7,10 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from anonymizer.errors import TargetError
 from anonymizer.media.camera_source import tls_options
+from anonymizer.media.faults import as_words, words_of
 from anonymizer.media.packet_muxing import PacketMuxer
 from anonymizer.types import StreamFormat
 
-_SECURE = ("rtsps", "rtmps")
 _PROTOCOLS = {"rtsp": "rtsp,rtp,tcp", "rtsps": "rtsps,rtsp,rtp,tls,tcp", "rtmp": "rtmp,tcp", "rtmps": "rtmps,rtmp,tls,tcp"}
 
 
@@ -20,7 +20,7 @@ def push_muxer(url: str, stream: StreamFormat, *, insecure: bool, timeout_s: flo
     scheme = parts.scheme.lower()
     if scheme in ("http", "https", "whip"):
         return _whip(parts, stream, insecure=insecure)
-    options = {"protocol_whitelist": _PROTOCOLS[scheme], **(tls_options(insecure=insecure) if scheme in _SECURE else {})}
+    options = {"protocol_whitelist": _PROTOCOLS[scheme], **(tls_options(insecure=insecure) if "tls" in _PROTOCOLS[scheme] else {})}
     ticks = str(round(timeout_s * 1_000_000))
     if scheme in ("rtsp", "rtsps"):
         return PacketMuxer(url, "rtsp", stream, {**options, "rtsp_transport": "tcp", "timeout": ticks})
@@ -32,10 +32,10 @@ def push_fault(error: BaseException) -> str:
     """Why a server does not get the stream, in words: may hold parts of the address."""
     if isinstance(error, TargetError):
         return error.problem
-    words = (getattr(error, "strerror", None) or str(error) or type(error).__name__).strip().rstrip(".")
+    words = words_of(error)
     log = getattr(error, "log", None)
     line = log[2].strip().splitlines()[0].rstrip(".") if isinstance(log, tuple) and len(log) == 3 and log[2].strip() else ""
-    return f"{words[:1].lower()}{words[1:]}" + (f" ({line})" if line and line != words else "")
+    return words + (f" ({line})" if line and as_words(line) != words else "")
 
 
 def _whip(parts: SplitResult, stream: StreamFormat, *, insecure: bool) -> PacketMuxer:

@@ -91,7 +91,6 @@ class DetectorLoop:
             self._cameras[name] = _Watched(name, equipment, Ring(fds[0]), fds[1], Channel.inherited(fds[2]), Turns(equipment.look))
             used = [id(camera.equipment) for camera in self._cameras.values()]
             self._equipment = {key: made for key, made in self._equipment.items() if id(made) in used}
-            self._channel.send({"watching": name})
 
     def _let_go(self, name: str) -> None:
         """Close what belongs to a camera: its memory is held as long as anybody has it open."""

@@ -79,11 +79,6 @@ class Window:
         self._known: tuple[Region, ...] = ()
         self.late_looks = 0
 
-    @property
-    def epoch(self) -> int:
-        """Of the frames that wait now."""
-        return self._epoch
-
     def next_deadline_s(self) -> float | None:
         """When the oldest frame has to leave, on the clock of arrivals."""
         return self._waiting[0].raw.arrival_s + self._deadline_s if self._waiting else None
