@@ -37,6 +37,7 @@ CURTAIN_EVERY_S = 0.2
 FIRST_CURTAIN_S = 2.0  # a camera that comes up within this is not preceded by a curtain of another size
 MOST_UNDER_WAY = 8  # frames to be coded; beyond, they are left out: latency must not pile up
 KEY_APART_S = 0.5  # key frames on demand are no closer: each costs as much as ten others
+LEAP_OVERLAP = 0.5  # with looks a tenth of a second apart, what walks moves by less than half of its face
 _NEVER_S = 4 * 3600.0  # the window says when a frame is decided, never the tracker
 
 
@@ -227,7 +228,7 @@ class Sealer:
 
 def live_policy(policy: TrackingPolicy) -> TrackingPolicy:
     """How the tracker follows where not every frame is looked at: one sighting stands for all frames since the look before."""
-    return replace(policy, lookahead_s=_NEVER_S, backfill_s=max(policy.backfill_s, LOOKS_APART_S), trusted_after=1)
+    return replace(policy, lookahead_s=_NEVER_S, backfill_s=max(policy.backfill_s, LOOKS_APART_S), trusted_after=1, leap_overlap=LEAP_OVERLAP)
 
 
 def run(channel: Channel) -> None:

@@ -8,7 +8,7 @@ the last one if that is near and nothing has changed beside what is known; else 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -25,6 +25,8 @@ Way = Literal["decided", "carried", "curtained", "dropped"]
 
 WORK_S = 0.1  # beyond the look-ahead: what decoding, looking and waking take
 LOOKS_APART_S = 0.5  # a frame between two looks farther apart is not decided by them: somebody may have come and gone
+SURE_APART_S = 0.22  # of looks that are closer, nothing that is in sight for a fifth of a second escapes both
+JUMP_S = 1.0  # the camera's clock cannot have moved so far between two looks
 GROWTH_PER_FRAME = 0.04  # of its size, for each frame that a cover is carried on
 CHANGED_GREY = 8.0  # of 255: a cell of a glimpse that differs by more has changed; noise and coding stay below
 CHANGED_CELLS = 2  # so many changed cells of 64 x 36 are motion
@@ -52,8 +54,7 @@ class _Waiting:
 class _Looked:
     """The newest frame that was looked at and has been decided."""
 
-    index: int
-    arrival_s: float
+    raw: RawFrame
     shot: int | None
     glimpse: NDArray[np.uint8]
 
@@ -131,7 +132,7 @@ class Window:
         decision = self._decide(frame)
         if looked:
             self._looks.popleft()
-            self._last = _Looked(raw.index, raw.arrival_s, shot, frame.glimpse)
+            self._last = _Looked(raw, shot, frame.glimpse)
         if now_s - raw.arrival_s + raw.late_s > self._stale_s:
             return Verdict(raw, "dropped", why="too old to be shown as live")
         if raw.damaged:
@@ -141,7 +142,7 @@ class Window:
             self._known = decision.regions
             return Verdict(raw, "decided", decision)
         if carried and self._last is not None:
-            return Verdict(raw, "carried", replace(decision, regions=grown_regions(decision.regions, raw.index - self._last.index)))
+            return Verdict(raw, "carried", replace(decision, regions=grown_regions(decision.regions, raw.index - self._last.raw.index)))
         return Verdict(raw, "curtained", why=unsure or "nobody has looked in time")
 
     def _unsure(self, frame: _Waiting) -> str:
@@ -151,19 +152,26 @@ class Window:
             return ""
         if before is None:
             return "nobody had looked yet"
-        if after.raw.arrival_s - before.arrival_s > LOOKS_APART_S:
+        apart_s = _apart_s(before.raw, after.raw)
+        if apart_s > LOOKS_APART_S:
             return "the looks around it are too far apart"
+        if apart_s > SURE_APART_S and self._is_new(frame, before, after):
+            return "somebody may have come and gone between two looks"
         # A scene that ends before the later look is known by what was seen before alone: who came in since then, nobody has seen.
         if self._shot_of(frame) == self._shot_of(after) or (self._shot_of(frame) == before.shot and self._may_be_carried(frame)):
             return ""
         return "nobody has looked at this scene"
 
+    def _is_new(self, frame: _Waiting, before: _Looked, after: _Waiting) -> bool:
+        """Whether something is seen in a frame that neither the look before nor the one after it saw."""
+        return has_changed((before.glimpse, after.glimpse), frame.glimpse, self._known, frame.raw.geometry)
+
     def _may_be_carried(self, frame: _Waiting) -> bool:
         """Whether the last look still speaks for a frame that none has reached: it is near, and nothing moved outside what it found."""
         last = self._last
-        if last is None or frame.raw.index - last.index > self._carry_frames:
+        if last is None or frame.raw.index - last.raw.index > self._carry_frames:
             return False
-        return not has_changed(last.glimpse, frame.glimpse, self._known, frame.raw.geometry)
+        return not has_changed((last.glimpse,), frame.glimpse, self._known, frame.raw.geometry)
 
     def _push_up_to(self, number: int, detections: Detections | None, *, followed: bool = True) -> None:
         """Tell the tracker of the frames up to this one; of those that nobody looked at, that time has passed.
@@ -194,10 +202,15 @@ def glimpse_of_luma(raw: RawFrame) -> NDArray[np.uint8]:
     return raw.geometry.upright(np.asarray(small, np.uint8))
 
 
-def has_changed(before: NDArray[np.uint8], after: NDArray[np.uint8], known: tuple[Region, ...], geometry: Geometry) -> bool:
-    """Whether two glimpses differ outside the regions: somebody may have come whom nobody has looked for."""
-    change = np.abs(after.astype(np.float32) - before)
-    change -= np.median(change)  # an exposure that moves on moves everywhere
+def _apart_s(before: RawFrame, after: RawFrame) -> float:
+    """Time between two frames: frames that waited on the way come together, and a camera's clock may jump."""
+    by_camera_s = after.source_s - before.source_s
+    return max(after.arrival_s - before.arrival_s, by_camera_s if by_camera_s < JUMP_S else 0.0)
+
+
+def has_changed(looked: Sequence[NDArray[np.uint8]], glimpse: NDArray[np.uint8], known: tuple[Region, ...], geometry: Geometry) -> bool:
+    """Whether a glimpse differs from all that were looked at, outside the regions: somebody may have come whom nobody has looked for."""
+    change = np.min([_difference(one, glimpse) for one in looked], axis=0)
     open_cells = np.ones(change.shape, bool)
     boxes = np.asarray([region.xyxy for region in known], np.float32).reshape(-1, 4)
     for region, (left, top, right, bottom) in zip(known, geometry.to_displayed(boxes, GLIMPSE_WH), strict=True):
@@ -205,6 +218,12 @@ def has_changed(before: NDArray[np.uint8], after: NDArray[np.uint8], known: tupl
         below = bottom + high * (BODY_HEIGHTS if region.label == "face" else 1)
         open_cells[max(0, int(top - high)) : max(0, int(below) + 2), max(0, int(left - wide)) : max(0, int(right + wide) + 2)] = False
     return int(np.count_nonzero(change[open_cells] > CHANGED_GREY)) >= CHANGED_CELLS
+
+
+def _difference(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Grey levels between two glimpses, less what differs everywhere: an exposure that moves on."""
+    change = np.abs(other.astype(np.float32) - one)
+    return np.asarray(change - np.median(change), np.float32)
 
 
 def grown_regions(regions: tuple[Region, ...], frames: int) -> tuple[Region, ...]:

@@ -19,7 +19,7 @@ def likeliness(motion: Motion, tracks: NDArray[np.intp], boxes: Floats, patience
     `patience` shrinks the reach: what is weakly seen has to lie nearer.
     """
     expected = motion.position[tracks]
-    iou = _iou(expected, boxes)
+    iou = overlaps(expected, boxes)
     size_t, size_d = size_of(expected)[:, None], size_of(boxes)[None]
     distance = np.hypot(expected[:, None, 0] - boxes[None, :, 0], expected[:, None, 1] - boxes[None, :, 1])
     doubt = np.sqrt(motion.variance[tracks, :2].mean(axis=1))[:, None]
@@ -44,7 +44,8 @@ def pairs(fit: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return both[:, 0], both[:, 1]
 
 
-def _iou(a: Floats, b: Floats) -> Floats:
+def overlaps(a: Floats, b: Floats) -> Floats:
+    """Intersection over union of boxes cx, cy, w, h [A, 4] and [B, 4]: [A, B], 0 to 1."""
     left_top = np.maximum((a[:, :2] - a[:, 2:] / 2)[:, None], (b[:, :2] - b[:, 2:] / 2)[None])
     right_bottom = np.minimum((a[:, :2] + a[:, 2:] / 2)[:, None], (b[:, :2] + b[:, 2:] / 2)[None])
     common = np.clip(right_bottom - left_top, 0, None).prod(axis=-1)

@@ -64,7 +64,9 @@ class Lookahead:
         if frame.damaged:
             whole = (0.0, 0.0, float(self._frame_wh[0]), float(self._frame_wh[1]))
             return Decision(frame.frame_index, (Region("frame", "frame", whole, origin="whole_frame"),))
-        regions = self._of_tracks(frame, [track for track in tracks if self._speaks(track, frame, timeline)], timeline)
+        speaking = [track for track in tracks if self._speaks(track, frame, timeline)]
+        speaking += [part for track in speaking for part in track.beside_leap(frame.number, timeline) if self._speaks(part, frame, timeline)]
+        regions = self._of_tracks(frame, speaking, timeline)
         regions += self._missing(frame.strong, regions)
         return Decision(frame.frame_index, tuple(regions))
 

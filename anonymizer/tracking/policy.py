@@ -80,6 +80,7 @@ class TrackingPolicy:
     hysteresis_s: float = 0.05  # a cover is never smaller than its neighbours so far to either side
     smoothing_s: float = 0.12  # standard deviation of the weights that calm the centre
     trusted_after: int = 4  # strong sightings; with fewer a track reaches less far in time: false finds are short
+    leap_overlap: float = 0.0  # two sightings with a gap between that overlap by less: what is between is covered at both ends, too
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
 
     def __post_init__(self) -> None:

@@ -142,7 +142,7 @@ class Tracker:
             free, fresh = (np.concatenate([flags, np.zeros(len(new), bool)]) for flags in (free, fresh))
             labels = np.concatenate([labels, detections.label[new]])
             for row in new:
-                track = Track(self._next_id, str(detections.label[row]), shot, number, self._policy.trusted_after)
+                track = Track(self._next_id, str(detections.label[row]), shot, number, self._policy.trusted_after, self._policy.leap_overlap)
                 track.see(number, boxes[row], float(detections.score[row]), bool(strong[row]), self._timeline)
                 self._tracks.append(track)
                 self._next_id += 1

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Iterator
+from typing import Self
+
 import numpy as np
 
+from anonymizer.tracking.association import overlaps
 from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.motion import Floats
 
@@ -13,15 +18,17 @@ CX, CY, W, H, SCORE, AGE = range(6)  # columns of a path; score 0: not seen, age
 class Track:
     """A path without holes from the first to the last sighting, in coded pixels of each frame."""
 
-    __slots__ = ("_path", "first", "label", "last", "shot", "strong_s", "track_id", "trusted_after")
+    __slots__ = ("_leap_overlap", "_leaps", "_path", "first", "label", "last", "shot", "strong_s", "track_id", "trusted_after")
 
-    def __init__(self, track_id: int, label: str, shot: int, number: int, trusted_after: int) -> None:
+    def __init__(self, track_id: int, label: str, shot: int, number: int, trusted_after: int, leap_overlap: float = 0.0) -> None:
         self.track_id = track_id
         self.label = label
         self.shot = shot
         self.first = number
         self.last = number - 1
         self.trusted_after = trusted_after
+        self._leap_overlap = leap_overlap
+        self._leaps: list[tuple[int, int]] = []  # sightings with a gap between them that overlap by less: two things, perhaps
         self.strong_s: list[float] = []  # clock times of the first `trusted_after` strong sightings
         self._path: Floats = np.zeros((8, 6))
 
@@ -32,7 +39,10 @@ class Track:
         while row + gap >= len(self._path):
             self._path = np.concatenate([self._path, np.zeros_like(self._path)])
         if gap:
-            self._path[row : row + gap] = self._between(number, box, timeline)
+            old = self._carried(number, timeline)
+            self._path[row : row + gap] = self._between(number, old, box, timeline)
+            if overlaps(old[None], box[None])[0, 0] < self._leap_overlap:
+                self._leaps.append((self.last, number))
         self._path[row + gap] = (*box, score, 0.0)
         self.last = number
         if strong and len(self.strong_s) < self.trusted_after:
@@ -43,12 +53,31 @@ class Track:
         """How much of its reach in time a track has earned, 0 to 1."""
         return len(self.strong_s) / self.trusted_after
 
-    def _between(self, number: int, box: Floats, timeline: Timeline) -> Floats:
+    def beside_leap(self, number: int, timeline: Timeline) -> Iterator[Self]:
+        """The track up to and from the leap over this frame: if those are two things, the one was still there, or the other already."""
+        for before, after in self._leaps:
+            if before < number < after and max(self.first, timeline.first) <= before:
+                yield self._part(self.first, before)
+                yield self._part(after, self.last)
+
+    def _part(self, first: int, last: int) -> Self:
+        part = copy.copy(self)
+        part._path, part._leaps = self.rows(first, last + 1), []
+        part.first, part.last = first, last
+        return part
+
+    def _carried(self, number: int, timeline: Timeline) -> Floats:
+        """The box of the last sighting, carried by the camera to frame `number`."""
+        scale, shift = timeline.carried_to(number)
+        start = self.last - timeline.first
+        old = self._path[self.last - self.first, :4] * scale[start]
+        old[:2] += shift[start]
+        return np.asarray(old)
+
+    def _between(self, number: int, old: Floats, box: Floats, timeline: Timeline) -> Floats:
         """Rows of the frames between the last sighting and the new one, carried there by the camera from both."""
         scale, shift = timeline.carried_to(number)
         start, stop = self.last - timeline.first, number - timeline.first
-        old = self._path[self.last - self.first, :4] * scale[start]
-        old[:2] += shift[start]
         clock = timeline.clock_s[start : stop + 1]
         share = ((clock - clock[0]) / max(clock[-1] - clock[0], 1e-9))[1:-1, None]
         rows = np.zeros((stop - start - 1, 6))
@@ -68,3 +97,4 @@ class Track:
         if drop > 0:
             self._path = self._path[drop:].copy()
             self.first += drop
+            self._leaps = [leap for leap in self._leaps if leap[0] >= self.first]

@@ -60,12 +60,8 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 
 
 def shown_late(seen: list[Seen], source: MiniCamera) -> list[Seen]:
-    """Frames that were not live any more. FFmpeg's parser holds a frame until the next one comes: not that frame, which nobody sends again."""
-    found = stale(seen, source.counter_at, source.coding.rate)
-    held = {id(one) for one, after in itertools.pairwise(seen) if after.arrival_s - one.arrival_s < 0.1}
-    gaps = {id(one) for before, one in itertools.pairwise(seen) if one.arrival_s - before.arrival_s > 0.3}
-    gaps |= {id(one) for one in seen[:1]}  # What came before it is not in this list.
-    return [one for one in found if id(one) not in held & gaps]
+    """Frames that were not live any more when they came."""
+    return stale(seen, source.counter_at, source.coding.rate)
 
 
 def through(world: World, name: str, begin: Callable[[], Any], end: Callable[[], Any] = lambda: None, lasts_s: float = LASTS_S) -> list[Seen]:

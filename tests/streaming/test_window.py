@@ -218,9 +218,10 @@ def test_change_under_a_cover_is_no_change() -> None:
     after[10:20, 20:30] = 200
     cover = Region("face", "ellipse", (38.0, 18.0, 62.0, 42.0))
     geometry = Geometry(SIZE_WH)
-    assert has_changed(before, after, (), geometry)
-    assert not has_changed(before, after, (cover,), geometry)
-    assert not has_changed(before, before + 30, (), geometry), "an exposure that moves on is no motion"
+    assert has_changed((before,), after, (), geometry)
+    assert not has_changed((before,), after, (cover,), geometry)
+    assert not has_changed((before,), before + 30, (), geometry), "an exposure that moves on is no motion"
+    assert not has_changed((before, after), after, (), geometry), "one of the looks saw it"
 
 
 def test_grown_region_holds_the_old_one() -> None:
@@ -262,3 +263,31 @@ def test_end_of_a_scene_is_shown_only_while_nothing_comes_in() -> None:
     held.looked(1, look(0, BOX))
     held.looked(1, look(4, BOX))
     assert ways(held.due(1.0)) == ["decided", "decided", "curtained", "decided", "decided"]
+
+
+@pytest.mark.parametrize(("apart", "way"), [(5, "decided"), (7, "curtained")])
+def test_who_comes_and_goes_between_two_looks_is_not_shown_where_they_are_far_apart(apart: int, way: str) -> None:
+    held = window(lookahead_s=0.4)
+    for index in range(apart + 1):
+        frame = raw_frame(index)
+        luma = frame.planes[0].copy()
+        if index == 3:
+            luma[40:60, 90:110] = 235 - luma[40:60, 90:110]
+        held.arrive(replace(frame, planes=(luma, *frame.planes[1:])))
+    held.looked(1, look(0, BOX))
+    held.looked(1, look(apart, BOX))
+    found = ways(held.due(2.0))
+    assert found[3] == way
+    assert found[:3] + found[4:] == ["decided"] * apart
+
+
+def test_frames_that_came_at_once_are_as_far_apart_as_the_camera_says() -> None:
+    held = window(lookahead_s=0.4)
+    for index in range(8):
+        frame = raw_frame(index, arrival_s=0.01 * index)
+        luma = 235 - frame.planes[0] if index == 3 else frame.planes[0]
+        luma = np.where(np.arange(SIZE_WH[0]) < 30, luma, frame.planes[0]).astype(np.uint8)
+        held.arrive(replace(frame, planes=(luma, *frame.planes[1:])))
+    held.looked(1, look(0, BOX))
+    held.looked(1, look(7, BOX))
+    assert ways(held.due(2.0))[3] == "curtained"

@@ -108,6 +108,22 @@ def test_gap_in_a_path_is_filled_along_the_camera() -> None:
     assert (track.first, track.last) == (10, 10)
 
 
+def test_leap_is_told_from_a_walk() -> None:
+    timeline, track = Timeline(), Track(0, "face", 0, 0, trusted_after=1, leap_overlap=0.5)
+    for number in range(13):
+        timeline.append(number / 10, 1.0, np.zeros(2), number - 1 if number else None)
+    for number, x in ((0, 100.0), (4, 104.0), (8, 130.0), (9, 170.0)):
+        track.see(number, np.array([x, 50.0, 20.0, 20.0]), 0.9, True, timeline)
+    assert [list(track.beside_leap(number, timeline)) for number in (2, 4, 8, 9)] == [[], [], [], []]
+    before, after = track.beside_leap(6, timeline)
+    assert (before.first, before.last, after.first, after.last) == (0, 4, 8, 9)
+    assert before.rows(4, 5)[0, 0] == 104.0
+    assert after.rows(8, 9)[0, 0] == 130.0
+    assert list(before.beside_leap(6, timeline)) == []
+    track.drop_before(5)
+    assert list(track.beside_leap(6, timeline)) == []
+
+
 # --- covers ----------------------------------------------------------------------------------------------------
 
 centres = st.tuples(st.floats(-50, 50), st.floats(-50, 50), st.floats(1, 80), st.floats(1, 80))

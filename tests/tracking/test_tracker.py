@@ -35,6 +35,14 @@ def test_track(frames: list[list[Found]], covered: list[int]) -> None:
     assert covered_frames(run(frames)) == covered
 
 
+@pytest.mark.parametrize(("leap_overlap", "covered"), [(0.0, [False, False]), (0.5, [True, True])])
+def test_what_may_be_two_things_is_covered_at_both_ends(leap_overlap: float, covered: list[bool]) -> None:
+    """One vanishes, another appears beside it: linked, they would be covered on the way from one to the other alone."""
+    policy = TrackingPolicy(trusted_after=1, leap_overlap=leap_overlap)
+    found = run([[at(100, 90)], [], [], [], [at(124, 90)]], policy=policy)
+    assert [covers(found[1], (90, 80, 110, 100)) and covers(found[2], (90, 80, 110, 100)), covers(found[3], (114, 80, 134, 100))] == covered
+
+
 def test_hold_ends() -> None:
     covered = covered_frames(run([SEEN] * 10 + [UNSEEN] * 100))
     assert covered == list(range(len(covered)))

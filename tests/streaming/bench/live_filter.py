@@ -11,14 +11,17 @@ import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import av
+
 from anonymizer.cameras.settings import Camera, Server, Streaming
 from anonymizer.config import load_config
 from tests.streaming.bench.oracle import CONTROL, Trouble, set_trouble
+from tests.streaming.bench.relay import Relay
 from tests.streaming.bench.scan import Seen, scan_url
 
 _HERE = Path(__file__).parent
@@ -41,11 +44,14 @@ def free_port() -> int:
 class LiveFilter:
     """A context manager: the filter runs inside it, and has ended cleanly behind it."""
 
-    def __init__(self, folder: Path, *cameras: Camera, web: bool = True, serve: bool = True, real: bool = False) -> None:
+    def __init__(
+        self, folder: Path, *cameras: Camera, web: bool = True, serve: bool = True, real: bool = False, environment: Mapping[str, str] | None = None
+    ) -> None:
         self.control = folder / "oracle.json"
         self._settings_file = folder / "settings.json"
         servers = {"serve": Server(port=free_port()) if serve else None, "web": Server(port=free_port()) if web else None}
         self.settings = Streaming(cameras=cameras, **servers)
+        self._environment = environment or {}
         self._programs = {} if real else {"detector": [sys.executable, str(_HERE / "oracle_detector.py")]}
         self.lines: list[str] = []
         self.exit_code: int | None = None
@@ -55,7 +61,7 @@ class LiveFilter:
     def __enter__(self) -> Self:
         self.write_settings(self.settings)
         command = [sys.executable, str(_HERE / "filter_main.py"), str(self._settings_file), json.dumps(self._programs)]
-        environment = {**os.environ, CONTROL: str(self.control)}
+        environment = {**os.environ, CONTROL: str(self.control), **self._environment}
         self._process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
@@ -152,7 +158,10 @@ class LiveFilter:
 
 
 class Watcher(threading.Thread):
-    """Watches a served stream until it is told to stop, and comes back whenever it is sent away."""
+    """Watches a served stream until it is told to stop, and comes back whenever it is sent away.
+
+    Through a relay that sees the packets: a frame is as old as it was when its last one came.
+    """
 
     def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
@@ -162,14 +171,15 @@ class Watcher(threading.Thread):
         self._over = threading.Event()
 
     def run(self) -> None:
-        while not self._over.is_set():
-            try:
-                self.connections += 1
-                scan_url(self.url, 3600.0, on_seen=self._take, options={"timeout": "3000000"})
-            except StopIteration:
-                return
-            except OSError:
-                time.sleep(0.3)
+        with Relay(self.url) as relay:
+            while not self._over.is_set():
+                try:
+                    self.connections += 1
+                    scan_url(relay.url, 3600.0, on_seen=self._take, options={"timeout": "3000000"}, came_s=relay.came_s)
+                except StopIteration:
+                    return
+                except (OSError, av.FFmpegError):  # The relay still listens where the server is gone: no RTSP then.
+                    time.sleep(0.3)
 
     def _take(self, seen: Seen) -> None:
         self.seen.append(seen)

@@ -13,10 +13,12 @@ import contextlib
 import socket
 import struct
 import threading
+import time
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit, urlunsplit
 
+from tests.streaming.bench.arrivals import Arrivals
 from tests.streaming.bench.faults import Fault, Faults, Kind
 from tests.streaming.bench.rtp import interleaved
 
@@ -40,6 +42,7 @@ class Relay:
         self._thread = threading.Thread(target=self._run, name="relay", daemon=True)
         self._workers: list[threading.Thread] = []
         self.connections = 0
+        self._arrivals = Arrivals()  # of what the newest connection brings
 
     @property
     def url(self) -> str:
@@ -50,6 +53,10 @@ class Relay:
         if kind not in _KINDS:
             raise ValueError(f"a relay cannot do {kind}: that is the camera's")
         return self.faults.add(kind, seconds, values)
+
+    def came_s(self, pts: int | None) -> float | None:
+        """When a frame of the newest connection came, by its presentation time in ticks of RTP's clock."""
+        return self._arrivals.of(pts)
 
     def clear(self) -> None:
         """End every fault."""
@@ -102,9 +109,10 @@ class Relay:
             return
         with self._lock:
             self._pairs.append((viewer, server))
+        self._arrivals = Arrivals()
         for source, sink, fails in ((server, viewer, not self._upstream), (viewer, server, self._upstream)):
             source.settimeout(_POLL_S)
-            worker = threading.Thread(target=self._pass_on, args=(source, sink, fails), name="relay-way", daemon=True)
+            worker = threading.Thread(target=self._pass_on, args=(source, sink, self._arrivals if fails else None), name="relay-way", daemon=True)
             self._workers.append(worker)
             worker.start()
 
@@ -119,8 +127,8 @@ class Relay:
                     end.shutdown(socket.SHUT_RDWR)
             end.close()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, fails: bool) -> None:
-        """One direction of one connection, until it ends."""
+    def _pass_on(self, source: socket.socket, sink: socket.socket, arrivals: Arrivals | None) -> None:
+        """One direction of one connection, until it ends; `arrivals` for the one that brings packets, and fails."""
         held = bytearray()
         with contextlib.suppress(OSError):
             while not self._stopping.is_set():
@@ -135,13 +143,13 @@ class Relay:
                 if not data:
                     sink.shutdown(socket.SHUT_WR)
                     return
-                if not fails:
+                if arrivals is None:
                     sink.sendall(data)
                     continue
                 held += data
-                sink.sendall(self._changed(held))
+                sink.sendall(self._changed(held, arrivals))
 
-    def _changed(self, held: bytearray) -> bytes:
+    def _changed(self, held: bytearray, arrivals: Arrivals) -> bytes:
         """Whole packets and lines taken out of `held`, as they arrive."""
         out = bytearray()
         while held:
@@ -151,6 +159,8 @@ class Relay:
                 end = 4 + int.from_bytes(held[2:4], "big")
                 channel, packet = held[1], bytes(held[4:end])
                 del held[:end]
+                if channel % 2 == 0:
+                    arrivals.note(packet, time.monotonic())
                 out += self._packet(channel, packet)
             else:
                 end = held.find(b"$")

@@ -217,11 +217,21 @@ class Seen:
     size_wh: tuple[int, int]
 
 
-def scan_url(url: str, seconds: float, *, options: dict[str, str] | None = None, on_seen: Callable[[Seen], None] | None = None) -> list[Seen]:
-    """Watch a stream for so long, and say of every frame when it came and what it showed. Raises what opening it raises."""
+def scan_url(
+    url: str,
+    seconds: float,
+    *,
+    options: dict[str, str] | None = None,
+    on_seen: Callable[[Seen], None] | None = None,
+    came_s: Callable[[int | None], float | None] = lambda pts: None,
+) -> list[Seen]:
+    """Watch a stream for so long, and say of every frame when it came and what it showed. Raises what opening it raises.
+
+    `came_s` knows better than the decoder when a frame came, by its presentation time in ticks.
+    """
     queue: SimpleQueue[tuple[float, float | None, Luma] | BaseException | None] = SimpleQueue()
     # Looking takes time; a thread of its own reads on, so that a frame is as old as it was when it came.
-    reader = threading.Thread(target=_read_into, args=(queue, url, seconds, options or {}), name="bench-viewer", daemon=True)
+    reader = threading.Thread(target=_read_into, args=(queue, url, seconds, options or {}, came_s), name="bench-viewer", daemon=True)
     reader.start()
     seen: list[Seen] = []
     while (item := queue.get()) is not None:
@@ -236,7 +246,7 @@ def scan_url(url: str, seconds: float, *, options: dict[str, str] | None = None,
     return seen
 
 
-def _read_into(queue: SimpleQueue[Any], url: str, seconds: float, options: dict[str, str]) -> None:
+def _read_into(queue: SimpleQueue[Any], url: str, seconds: float, options: dict[str, str], came_s: Callable[[int | None], float | None]) -> None:
     opened = False
     end_s = time.monotonic() + seconds
     try:
@@ -250,7 +260,7 @@ def _read_into(queue: SimpleQueue[Any], url: str, seconds: float, options: dict[
                 except av.FFmpegError:
                     frames = []
                 for frame in frames:
-                    queue.put((time.monotonic(), frame.time, luma_of(frame)))
+                    queue.put((came_s(frame.pts) or time.monotonic(), frame.time, luma_of(frame)))
                 if time.monotonic() >= end_s:
                     break
     except (av.FFmpegError, OSError) as error:
