@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import ssl
 import time
 from collections import Counter, OrderedDict
@@ -62,6 +63,20 @@ def tls_of(server: Server) -> ssl.SSLContext | None:
             hint="both have to be PEM files, the key's one without a password, and belong together",
         ) from error
     return context
+
+
+def why_not_free(server: Server) -> str | None:
+    """Why nobody could listen there now, or None."""
+    try:
+        for family, kind, protocol, _, address in socket.getaddrinfo(server.host.strip("[]"), server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
+            with socket.socket(family, kind, protocol) as probe:
+                # As the servers do: what lingers from a run that has just ended is no hindrance.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+                probe.listen(1)
+    except OSError as error:
+        return f"{server.host} port {server.port}: {(error.strerror or str(error)).lower()}"
+    return None
 
 
 class Attempts:

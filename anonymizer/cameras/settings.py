@@ -88,7 +88,6 @@ class Streaming(_Section):
     cameras: tuple[Camera, ...]
     serve: Server | None = None  # RTSP: rtsp://host:port/NAME
     web: Server | None = None  # page, HLS, snapshots, metrics, health
-    log_json: bool = False
     warnings: tuple[str, ...] = ()  # what whoever wrote this should know, in words without secrets
 
 

@@ -15,6 +15,7 @@ from anonymizer.cli import config, detect, doctor, evaluate, models, run, stream
 from anonymizer.cli.printing import OutputClosedError, say, tell_error
 from anonymizer.cli.stopping import StoppedError, stop_on_signals
 from anonymizer.errors import AnonymizerError
+from anonymizer.heap import return_large_blocks
 
 FIRST_STEPS = """\
 anonymizer covers every face and license plate in a video or picture.
@@ -52,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code; a bug leaves by its exception."""
     _open_standard_streams()
     _forbid_core_dumps()
+    return_large_blocks()
     stop_on_signals()
     try:
         outcome = typer.main.get_command(app).main(args=arguments, prog_name="anonymizer", standalone_mode=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from importlib.util import find_spec
 from pathlib import Path
@@ -64,10 +65,13 @@ def stream(
     load = _loader(context.params)
     settings = load()
     _require_page(settings)
+    taken = _taken_places(settings)
     if check:
-        _say_plan(settings)
+        _say_plan(settings.model_copy(update={"warnings": (*settings.warnings, *taken, *_closed_folders(settings))}))
         return 0
-    if not quiet:
+    if taken:
+        raise ConfigError(taken[0], hint="another program listens there, or this one: end it, or name another port with --serve and --page")
+    if not quiet and not log_json:
         _say_where_to_look(settings)
         for warning in settings.warnings:
             tell(f"anonymizer: warning: {warning}")
@@ -80,6 +84,11 @@ def _run(settings: Streaming, load: Callable[[], Streaming] | None, *, log_json:
     from anonymizer.streaming.supervisor import Supervisor
 
     log = EventLog(secrets_of(settings), as_json=log_json, least=least)
+    if log_json:
+        for who, words in _places(settings):
+            log(Event(f"{who}, {words}"))
+        for warning in settings.warnings:
+            log(Event(warning, "warning"))
 
     def reload() -> Streaming:
         assert load is not None
@@ -104,7 +113,7 @@ def _loader(said: dict[str, Any]) -> Callable[[], Streaming]:
     if file is None:
         if source.endswith((".yaml", ".yml")):
             raise ConfigError(f"{Path(source).name}: is no video", hint=f"did you mean: --config {source}")
-        return lambda: _finished(_of_one(said, values, said_as), said)
+        return lambda: _finished(_of_one(said, values, said_as))
     if source is not None:
         raise ConfigError("IN and --config cannot be said together", hint=f"write the camera into {file.name}")
     for key, flag in _OF_ONE.items():
@@ -114,7 +123,7 @@ def _loader(said: dict[str, Any]) -> Callable[[], Streaming]:
     def read() -> Streaming:
         from anonymizer.cameras.loading import load_cameras
 
-        return _finished(load_cameras(file, said_as=said_as, serve=said["serve"], web=said["page"], **values), said)
+        return _finished(load_cameras(file, said_as=said_as, serve=said["serve"], web=said["page"], **values))
 
     return read
 
@@ -141,12 +150,12 @@ def _of_one(said: dict[str, Any], values: dict[str, Any], said_as: dict[str, str
     return streaming_from({"cameras": {name: camera}}, said_as=said_as, serve=serve, web=said["page"], exposed=_TYPED, **values)
 
 
-def _finished(settings: Streaming, said: dict[str, Any]) -> Streaming:
-    """With somewhere to look if nothing was said of it, and how to log."""
+def _finished(settings: Streaming) -> Streaming:
+    """With somewhere to look if nothing was said of it."""
     from anonymizer.cameras.addresses import host_and_port
     from anonymizer.cameras.settings import Server
 
-    changes: dict[str, Any] = {"log_json": said["log_json"]}
+    changes: dict[str, Any] = {}
     if settings.serve is None and settings.web is None:
         silent = [camera.name for camera in settings.cameras if not camera.outputs]
         if silent and len(silent) < len(settings.cameras):
@@ -168,6 +177,27 @@ def _require_page(settings: Streaming) -> None:
 
 def _missing() -> str:
     return ", ".join(name for name in _PAGE_PACKAGES if find_spec(name) is None)
+
+
+def _taken_places(settings: Streaming) -> list[str]:
+    """Why its servers could not listen where they should, in words."""
+    from anonymizer.cameras.listening import why_not_free
+
+    servers = (("--serve", settings.serve), ("--page", settings.web))
+    return [f"{flag}: {why}" for flag, server in servers if server is not None and (why := why_not_free(server)) is not None]
+
+
+def _closed_folders(settings: Streaming) -> list[str]:
+    """Folders of outputs that could not be written to now, in words."""
+    from anonymizer.cameras.settings import Push
+
+    folders = [(camera.name, output.folder) for camera in settings.cameras for output in camera.outputs if not isinstance(output, Push)]
+    found = []
+    for name, folder in folders:
+        nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
+            found.append(f"{name}: {folder} cannot be written to, {nearest} is {'closed to this user' if nearest.is_dir() else 'no folder'}")
+    return found
 
 
 def _say_where_to_look(settings: Streaming) -> None:

@@ -15,7 +15,7 @@ class Preset:
     tile_overlap: float = 0.2
     coarse_side: int | None = None  # and looked at once more at this size, for what fills the picture
     least_side: int | None = None  # smaller pictures are enlarged to this before a look, at most to twice their size
-    mirrored: bool = False  # and everything is looked at mirrored, too
+    mirrored: tuple[str, ...] = ()  # labels that are looked for mirrored, too
     in_turn: bool = False  # frames of a video get one of the two sizes each, in turn
     about: str = ""
 

@@ -45,7 +45,8 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
     part = part if coarse else "all"
     fine = () if part == "coarse" else views(size_wh, look.tile_wh, look.tile_overlap, look.least_side)
     coarse = () if part == "fine" else coarse
-    if look.mirrored:
+    mirrored = [label for label in look.mirrored if label in detector.labels]
+    if mirrored:
         fine, coarse = both_ways(fine), both_ways(coarse)
     pictures = [view.of(rgb) for view in (*fine, *coarse)]
     answer = answer_within(look.deadline_s, detector.name, lambda: detector.detect(pictures))
@@ -53,6 +54,8 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
     strong_enough = [
         one.where(np.asarray([score >= look.weak.get(label, 0.0) for score, label in zip(one.score, one.label, strict=True)], bool)) for one in answer
     ]
+    # What is written on a plate is not read backwards: there, networks see less and take more for one.
+    strong_enough = [one.where(np.isin(one.label, mirrored)) if view.mirrored else one for view, one in zip((*fine, *coarse), strong_enough, strict=True)]
     seen_fine = merged(list(zip(fine, strong_enough, strict=False)), size_wh)
     seen_coarse = merged(list(zip(coarse, strong_enough[len(fine) :], strict=True)), size_wh)
     if fine and coarse:

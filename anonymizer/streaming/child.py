@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import sys
 
+from anonymizer.heap import return_large_blocks
 from anonymizer.ipc.channel import Channel, ChannelClosedError
 from anonymizer.ipc.hardening import harden, keep_in_memory
 
@@ -28,6 +29,7 @@ def main(arguments: list[str]) -> int:
     """Run one role until its channel says so, or is gone."""
     role, fd, parent_pid = arguments
     harden(role, int(parent_pid))
+    return_large_blocks()
     if role in HOLD_RAW_FRAMES:
         keep_in_memory()
     with Channel.inherited(int(fd)) as channel:

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import av
 
+from anonymizer.cameras.listening import why_not_free
 from anonymizer.cameras.settings import Server
 from anonymizer.ipc.packets import PacketReceiver, PacketSender, packet_sockets
 from anonymizer.media.annexb import parameter_sets_of
@@ -89,6 +90,9 @@ def camera(clip: Path) -> Iterator[str]:
 
 
 def main() -> int:
+    if (why := why_not_free(Server(port=PORT))) is not None:
+        print(f"the test camera cannot start at {why}: another `make live` runs, or some other program", file=sys.stderr)
+        return 2
     with camera(Path(sys.argv[1])) as address:
         print(f"  camera  {address}", flush=True)
         with subprocess.Popen([sys.executable, "-m", "anonymizer", "stream", address, "--name", NAME]) as process:

@@ -46,14 +46,15 @@ class Sizes:
 @pytest.mark.parametrize(
     ("part", "mirrored", "widths", "found"),
     [
-        ("all", False, [960, 480], 1),
-        ("fine", False, [960], 0),  # large and unsure: the fine look's word alone is not taken for it
-        ("coarse", False, [480], 1),
-        ("all", True, [960, 960, 480, 480], 1),
-        ("coarse", True, [480, 480], 1),
+        ("all", (), [960, 480], 1),
+        ("fine", (), [960], 0),  # large and unsure: the fine look's word alone is not taken for it
+        ("coarse", (), [480], 1),
+        ("all", ("face",), [960, 960, 480, 480], 1),
+        ("coarse", ("face",), [480, 480], 1),
+        ("coarse", ("plate",), [480], 1),
     ],
 )
-def test_each_part_looks_at_the_whole_picture(part: str, mirrored: bool, widths: list[int], found: int) -> None:
+def test_each_part_looks_at_the_whole_picture(part: str, mirrored: tuple[str, ...], widths: list[int], found: int) -> None:
     sizes = Sizes()
     picture = Picture(0, np.zeros((480, 960, 3), np.uint8), Geometry((960, 480)))
     seen = observe(picture, [sizes], LookPlan(960, coarse_side=480, mirrored=mirrored), part).detections  # type: ignore[arg-type]
@@ -68,3 +69,19 @@ def test_a_picture_too_small_for_a_coarse_look_gets_the_fine_one_in_every_turn()
     for part in ("all", "fine", "coarse"):
         assert len(observe(picture, [sizes], LookPlan(960, coarse_side=480), part).detections or ()) == 1  # type: ignore[arg-type]
     assert sizes.widths == [100, 100, 100]
+
+
+class EitherWay:
+    """Finds a face and a plate, both on the left of whatever it is shown."""
+
+    name, labels = "either way", ("face", "plate")
+
+    def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+        return [Detections.of([[10, 10, 40, 40], [10, 60, 40, 70]], [0.9, 0.9], ["face", "plate"]) for _ in pictures]
+
+
+def test_what_is_seen_mirrored_counts_for_the_labels_that_were_named() -> None:
+    picture = Picture(0, np.zeros((100, 200, 3), np.uint8), Geometry((200, 100)))
+    seen = observe(picture, [EitherWay()], LookPlan(960, mirrored=("face",))).detections
+    assert seen is not None
+    assert sorted(zip(seen.label.tolist(), seen.xyxy[:, 0].tolist(), strict=True)) == [("face", 10.0), ("face", 160.0), ("plate", 10.0)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import typer
 
+from anonymizer.cameras import listening
 from anonymizer.cameras.settings import Hls, Push, Record, Server, Streaming
 from anonymizer.cli import stream as command
 from anonymizer.cli.app import app
@@ -43,6 +45,7 @@ class FakeSupervisor:
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(supervisor, "Supervisor", FakeSupervisor)
+    monkeypatch.setattr(listening, "why_not_free", lambda server: None)  # whatever runs on the machine of the tests
     return tmp_path
 
 
@@ -166,6 +169,35 @@ def test_check_says_what_would_be_done_without_secrets(here: Path, capsys: pytes
         "  serve    listens at 0.0.0.0 port 8554, for user and password, without TLS",
         "  warning  serve: pictures travel unencrypted: set certificate and key, or put a proxy with TLS in front",
     ]
+
+
+def test_port_that_somebody_has_is_refused_at_the_start_and_warned_of_by_a_check(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.undo()
+    monkeypatch.setattr(supervisor, "Supervisor", FakeSupervisor)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(ConfigError, match=r"--serve: 127\.0\.0\.1 port \d+: address already in use"):
+            streamed(CAMERA, "--serve", place)
+        assert capsys.readouterr().out == "", "nobody is told to look where nothing is"
+        assert typer.main.get_command(app).main(["stream", CAMERA, "--serve", place, "--check"], standalone_mode=False) == 0
+        assert "address already in use" in capsys.readouterr().out
+    assert streamed(CAMERA, "--serve", place).serve is not None
+
+
+def test_check_tries_folders(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / "file").write_text("")
+    assert typer.main.get_command(app).main(["stream", CAMERA, "--record", "file/deep", "--hls", "new/deep", "--check"], standalone_mode=False) == 0
+    warnings = [line for line in capsys.readouterr().out.splitlines() if "warning" in line]
+    assert warnings == [f"  warning  camera: file/deep cannot be written to, {here / 'file'} is no folder"]
+
+
+def test_log_of_json_is_json_from_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
+    streamed(f"rtsp://a:{SECRET}@h/1", "--log-json", "--record", "r")
+    said = capsys.readouterr()
+    assert said.out == ""
+    lines = [json.loads(line) for line in said.err.splitlines()]
+    assert [line["level"] for line in lines] == ["info", "warning"]
+    assert lines[0]["words"] == "camera, record: r"
 
 
 @pytest.mark.slow

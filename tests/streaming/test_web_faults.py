@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="nee
 
 CANVAS = """(() => {
   const video = document.querySelector('.tile video');
-  if (!video || !video.videoWidth) return null;
+  if (!video || !video.videoWidth || !document.querySelector('.tile .cover').hidden) return null;
   const canvas = Object.assign(document.createElement('canvas'), { width: video.videoWidth, height: video.videoHeight });
   canvas.getContext('2d').drawImage(video, 0, 0);
   return canvas.toDataURL('image/jpeg', 0.95).split(',')[1];
@@ -29,7 +29,7 @@ CANVAS = """(() => {
 
 
 async def picture(tab: Tab) -> Seen | None:
-    """What the page shows now, whatever lies over it."""
+    """What the page shows as live now; nothing while it says that there is no picture."""
     encoded = await tab.value_of(CANVAS)
     if not encoded:
         return None
@@ -66,7 +66,7 @@ def test_canvas_of_the_page_never_shows_a_secret(tmp_path: Path) -> None:
         live.wait_decided("gate")
         asyncio.run(run(live, source))
         late = stale(seen, source.counter_at, source.coding.rate)
-    assert live.exit_code == 0, live.lines
+    assert live.exit_code == 0, "\n".join(live.lines)
     assert len({one.counter for one in seen}) > 40, "the page played"
     assert any(one.counter is None for one in seen), "the curtain was seen"
     assert leaks(seen) == []

@@ -250,5 +250,5 @@ addEventListener("keydown", (event) => {
 addEventListener("hashchange", lay);
 addEventListener("popstate", lay);
 addEventListener("visibilitychange", tick);
-setInterval(tick, 500);
+setInterval(tick, 250);
 poll();

@@ -1,7 +1,8 @@
 // One camera's picture: fragments over a WebSocket into Media Source Extensions, else the browser's own HLS, else pictures (MJPEG).
 // Whatever plays, a picture that is no longer live is covered.
 
-const STALE_MS = 2000;
+const STALE_MS = 1500; // since a picture came here; it was half a second old then
+const RESTART_MS = 8000;
 const TARGET_S = 0.3; // behind the newest fragment: a fragment that is late by less does not stop the picture
 const FAR_S = 1.2;
 const KEPT_S = 8; // behind the playhead
@@ -156,8 +157,11 @@ export class Player {
   watchFrames() {
     const { video } = this;
     if (video.requestVideoFrameCallback) {
-      const shown = () => {
-        this.shownAt = Date.now();
+      const shown = (now, { mediaTime }) => {
+        // Who plays behind shows pictures that came a while ago.
+        const { buffered } = video;
+        const behind = this.buffer && buffered.length ? Math.max(0, buffered.end(buffered.length - 1) - mediaTime) : 0;
+        this.shownAt = Date.now() - 1000 * behind;
         video.requestVideoFrameCallback(shown);
       };
       video.requestVideoFrameCallback(shown);
@@ -181,7 +185,7 @@ export class Player {
     if (isLive) {
       this.failures = 0;
       this.reason = "";
-    } else if (this.way && this.stream?.age_s * 1000 < STALE_MS && performance.now() - this.startedAt > 4 * STALE_MS && Date.now() - (liveAt ?? 0) > 4 * STALE_MS) {
+    } else if (this.way && this.stream?.age_s * 1000 < STALE_MS && performance.now() - this.startedAt > RESTART_MS && Date.now() - (liveAt ?? 0) > RESTART_MS) {
       this.fail(""); // The server has pictures, and none is shown: from the beginning.
     }
     this.cover.hidden = isLive;

@@ -1,0 +1,32 @@
+"""Memory of large blocks goes back to the system, whatever small things were made between them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import sys
+from anonymizer.heap import LARGE_BYTES, return_large_blocks
+if sys.argv[1] == "told":
+    return_large_blocks()
+def resident_mb():
+    return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS:")).split()[1]) // 1024
+before, small = resident_mb(), []
+for _ in range(3):
+    large = []
+    for _ in range(40):
+        large.append(bytearray(LARGE_BYTES + 4096))
+        small.append(bytearray(600))
+    del large
+print(resident_mb() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
+def test_large_blocks_go_back_to_the_system() -> None:
+    left_mb = {how: int(subprocess.check_output([sys.executable, "-c", PROGRAM, how])) for how in ("told", "not told")}
+    assert left_mb["told"] < 10
+    assert left_mb["not told"] > 40, "the C library does it by itself: heap.py is not needed any more"
