@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import random
 import socket
 import ssl
-import time
 from typing import Any
 
 from anonymizer.cameras.listening import Attempts, Places, is_loopback, tls_of
 from anonymizer.cameras.settings import Server
-from anonymizer.errors import AnonymizerError, ConfigError
-from anonymizer.ipc.channel import Channel, ChannelClosedError, Message
+from anonymizer.errors import ConfigError
+from anonymizer.ipc.channel import Channel, Message
 from anonymizer.ipc.packets import PacketReceiver
 from anonymizer.rtsp.digest import Digest
 from anonymizer.rtsp.feed import Feed
 from anonymizer.rtsp.limits import Limits
 from anonymizer.rtsp.session import House, Session
+from anonymizer.sinks.serving import Serving
 
 _log = logging.getLogger(__name__)
-_BEAT_S = 0.4
 _STOP_S = 1.5  # for goodbyes; the supervisor waits for two
 _BACKLOG = 128
 _UNSENT_BYTES = 64 << 10  # that a viewer's transport, and the kernel, hold beyond what is on its way: more would only grow old there
@@ -58,8 +55,8 @@ class RtspServer:
         self.port = 0  # the one really bound
         self.faults = 0  # sessions ended by a bug of ours
 
-    async def listen(self) -> None:
-        """Begin to accept viewers; ConfigError for what has to be set otherwise, OSError for what may be possible later."""
+    async def listen(self) -> int:
+        """Begin to accept viewers, and return the port; ConfigError for what has to be set otherwise, OSError for what may be possible later."""
         tls = tls_of(self._server)
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(self._server.host, self._server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
@@ -78,18 +75,23 @@ class RtspServer:
         end.setblocking(False)
         self.port = end.getsockname()[1]
         self._listening = loop.create_task(self._accept_all(end, tls))
+        return self.port
 
-    def add_camera(self, name: str, title: str, receiver: PacketReceiver) -> None:
+    def add_camera(self, name: str, title: str, receiver: PacketReceiver | None) -> None:
         """Serve a camera, or take the packets of one that is served from its new sealer."""
         feed = self._feeds.setdefault(name, Feed(name, title, self._limits))
         feed.title = title
-        feed.attach(receiver)
+        if receiver is not None:
+            feed.attach(receiver)
 
     def remove_camera(self, name: str) -> None:
         """Serve it no longer."""
         feed = self._feeds.pop(name, None)
         if feed is not None:
             feed.remove("the camera was removed")
+
+    def tell(self, state: Message) -> None:
+        """Of the run as a whole viewers see nothing here."""
 
     def tick(self) -> None:
         """To be called about twice a second."""
@@ -100,7 +102,6 @@ class RtspServer:
     def figures(self) -> dict[str, Any]:
         """What the supervisor is told."""
         return {
-            "port": self.port,
             "viewers": {name: len(feed.viewers) for name, feed in self._feeds.items()},
             "packets": sum(feed.packets for feed in self._feeds.values()),
             "bytes": sum(feed.sent_bytes for feed in self._feeds.values()),
@@ -169,83 +170,10 @@ def _prepare(connection: socket.socket) -> None:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT_BYTES)
 
 
-class _Role:
-    """Does what the supervisor says, and tells it how things are."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._server: RtspServer | None = None
-        self._ended = asyncio.Event()
-        self._is_orphaned = False
-        self._state = "starting"
-        self._fault: str | None = None
-        self._retry_at_s, self._pause_s = 0.0, 1.0
-
-    async def run(self) -> None:
-        """Until the supervisor says stop, or is gone."""
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: _log.warning("%s", context["message"]))
-        loop.add_reader(self._channel.fileno(), self._obey)
-        while not self._ended.is_set():
-            if self._server is not None:
-                await self._listen(self._server)
-                self._server.tick()
-            self._beat()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_BEAT_S):
-                    await self._ended.wait()
-        loop.remove_reader(self._channel.fileno())
-        if self._is_orphaned:
-            raise ChannelClosedError("the supervisor is gone")
-        if self._server is not None:
-            await self._server.close()
-
-    async def _listen(self, server: RtspServer) -> None:
-        """Listen, if that is not done yet; a port that is taken or a broken certificate may be mended while we wait."""
-        if self._state == "up" or time.monotonic() < self._retry_at_s:
-            return
-        try:
-            await server.listen()
-        except (AnonymizerError, OSError) as error:
-            self._state, self._fault = "stopped", f"the RTSP server cannot listen: {getattr(error, 'strerror', None) or error}"
-            self._retry_at_s = time.monotonic() + self._pause_s * random.uniform(0.8, 1.2)
-            self._pause_s = min(30.0, 2 * self._pause_s)
-            return
-        self._state, self._fault = "up", None
-
-    def _beat(self) -> None:
-        figures = self._server.figures() if self._server is not None else {}
-        self._channel.send({"beat": True, "state": self._state, "fault": self._fault, **figures})
-
-    def _obey(self) -> None:
-        try:
-            while (got := self._channel.receive()) is not None:
-                self._do(*got)
-        except ChannelClosedError:
-            self._is_orphaned = True
-            self._ended.set()
-
-    def _do(self, message: Message, fds: list[int]) -> None:
-        ends = [socket.socket(fileno=fd) for fd in fds]
-        match message.get("do"):
-            case "start":
-                self._start(Server.model_validate(message["server"]))
-            case "camera" if self._server is not None and ends:
-                self._server.add_camera(message["name"], message.get("title", ""), PacketReceiver(ends.pop(0)))
-            case "remove" if self._server is not None:
-                self._server.remove_camera(message["name"])
-            case "stop":
-                self._ended.set()
-        for end in ends:
-            end.close()
-
-    def _start(self, server: Server) -> None:
-        try:
-            self._server = RtspServer(server)
-        except AnonymizerError as error:  # The supervisor should have refused it. Nobody is served.
-            self._state, self._fault = "stopped", str(error)
-
-
 def run(channel: Channel) -> None:
-    """Serve viewers until the supervisor says stop."""
-    asyncio.run(_Role(channel).run())
+    """The role `serve`: serve viewers until the supervisor says stop."""
+    asyncio.run(_run(channel))
+
+
+async def _run(channel: Channel) -> None:
+    await Serving(channel, "the RTSP server", RtspServer).run()

@@ -78,7 +78,6 @@ class Window:
         self._looks: deque[_Waiting] = deque()  # frames that the tracker was told a look of, and that still wait
         self._last: _Looked | None = None
         self._known: tuple[Region, ...] = ()
-        self.late_looks = 0
 
     def next_deadline_s(self) -> float | None:
         """When the oldest frame has to leave, on the clock of arrivals."""
@@ -100,7 +99,6 @@ class Window:
         """Take the detector's answer for one frame; False if it came too late or belongs to another epoch."""
         frame = next((one for one in self._waiting if one.raw.index == observation.frame_index), None)
         if epoch != self._epoch or frame is None or frame.number <= self._pushed or observation.detections is None:
-            self.late_looks += 1
             return False
         self._push_up_to(frame.number, observation.detections)
         self._looks.append(frame)

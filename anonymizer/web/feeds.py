@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
@@ -125,10 +124,10 @@ class Feed:
         self._jpeg: tuple[EncodedPacket, bytes] | None = None
         self._decoding = asyncio.Lock()
 
-    def attach(self, end: socket.socket) -> None:
+    def attach(self, receiver: PacketReceiver) -> None:
         """Read from here from now on: the sealer was started, or started again. Viewers stay."""
         self._stop_reading()
-        self._reading = asyncio.create_task(self._read(end))
+        self._reading = asyncio.create_task(self._read(receiver))
 
     def close(self) -> None:
         """The camera is gone, and its viewers are sent away."""
@@ -203,9 +202,9 @@ class Feed:
         if self._reading is not None:
             self._reading.cancel()
 
-    async def _read(self, end: socket.socket) -> None:
+    async def _read(self, receiver: PacketReceiver) -> None:
         try:
-            async for item in PacketReceiver(end).items():
+            async for item in receiver.items():
                 if isinstance(item, StreamFormat):
                     self._begin(item)
                 else:
@@ -216,7 +215,7 @@ class Feed:
             # A bug, and still one camera's alone: the others' viewers see no gap.
             _log.exception("%s: the page waits for the next sealer", self.name)
         finally:
-            end.close()
+            receiver.close()
 
     def _begin(self, stream: StreamFormat) -> None:
         """A format comes before the first packet, and again after packets were lost or the sealer was restarted."""

@@ -29,7 +29,9 @@ _ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 class DrawnStream:
     """Packets of drawn pictures, as a sealer would send them."""
 
-    def __init__(self, *, codec: str = "h264", size_wh: tuple[int, int] = (160, 120), rate: int = 25, gop: int = 12, noisy: bool = False) -> None:
+    def __init__(
+        self, *, codec: str = "h264", size_wh: tuple[int, int] = (160, 120), rate: int = 25, gop: int = 12, crf: int = 23, noisy: bool = False
+    ) -> None:
         self.rate, self._size_wh, self._codec, self._gop = rate, size_wh, codec, gop
         context = av.CodecContext.create(_ENCODERS[codec], "w")
         assert isinstance(context, VideoCodecContext)
@@ -38,7 +40,7 @@ class DrawnStream:
         context.time_base = LIVE_TIME_BASE
         context.framerate = Fraction(rate)
         context.gop_size = gop
-        context.options = {"preset": "ultrafast", "tune": "zerolatency"}
+        context.options = {"preset": "ultrafast", "tune": "zerolatency", "crf": str(crf)}
         if codec == "hevc":
             context.options |= {"x265-params": f"keyint={gop}:bframes=0:repeat-headers=1:log-level=none:pools=none:frame-threads=1"}
         self._noisy = noisy

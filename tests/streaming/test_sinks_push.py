@@ -18,9 +18,9 @@ import pytest
 from anonymizer.errors import TargetError
 from anonymizer.sinks.connection import fault_words
 from anonymizer.sinks.system_ffmpeg import command_for
+from tests.streaming.bench import camera_server
 from tests.streaming.feeding import DrawnStream, running_sink
 
-SYSTEM_PYTHON = "/usr/bin/python3"
 SECRETS = ("tr0ub4dor", "c0rrect-h0rse", "battery-staple")
 pytestmark = pytest.mark.slow
 
@@ -94,22 +94,11 @@ def take_nothing(connection: socket.socket) -> None:
 @pytest.fixture
 def rtsp_recorder(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     """An RTSP server of somebody else's that records what it is sent: address and file."""
-    if (
-        not Path(SYSTEM_PYTHON).exists()
-        or subprocess.run([SYSTEM_PYTHON, "-c", "import gi; gi.require_version('GstRtspServer', '1.0')"], capture_output=True).returncode
-    ):
+    if not camera_server.is_available():
         pytest.skip("needs GStreamer's RTSP server: apt install python3-gi gir1.2-gst-rtsp-server-1.0")
     target = tmp_path / "received.ts"
-    process = subprocess.Popen(
-        [SYSTEM_PYTHON, Path(__file__).with_name("rtsp_recorder.py"), target], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout is not None
-    try:
-        yield f"rtsp://127.0.0.1:{process.stdout.readline().strip()}/anon", target
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
+    with camera_server.push_target(target) as url:
+        yield url, target
 
 
 def test_another_makers_rtsp_server_gets_every_frame(rtsp_recorder):

@@ -13,7 +13,6 @@ import aiohttp
 from anonymizer.cameras.settings import Server, as_message
 from anonymizer.ipc.channel import ChannelClosedError
 from anonymizer.ipc.packets import packet_sockets
-from anonymizer.web.feeds import Feed, Seats
 from anonymizer.web.server import Site
 from tests.streaming.feeding import DrawnStream, Feeder, RunningSink
 
@@ -118,11 +117,12 @@ def running_page(*cameras: str, server: Server | None = None) -> Iterator[Runnin
 @asynccontextmanager
 async def open_site(server: Server | None = None, *, state: dict[str, Any] | None = None) -> AsyncIterator[tuple[Site, aiohttp.ClientSession]]:
     """The page in this process, without pictures, and a client that keeps cookies."""
-    seats = Seats()
-    site = Site(server or Server(), {name: Feed(name, name.title(), seats) for name in CAMERAS})
+    site = Site(server or Server())
+    for name in CAMERAS:
+        site.add_camera(name, name.title(), None)
     if state is not None:
         site.status.tell(state)
-    port = await site.open()
+    port = await site.listen()
     try:
         async with aiohttp.ClientSession(f"http://127.0.0.1:{port}", cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:
             yield site, client
