@@ -267,6 +267,23 @@ class SealedFrame:
 
 
 @dataclass(frozen=True, slots=True)
+class SoundFormat:
+    """How the sound beside a live stream is coded: AAC-LC, frames of 1024 samples without ADTS headers."""
+
+    rate: int  # samples a second
+    channels: int
+    config: bytes  # AudioSpecificConfig (ISO/IEC 14496-3, 1.6.2.1)
+
+
+@dataclass(frozen=True, slots=True)
+class SoundPacket:
+    """One coded frame of sound, kept or disguised as was asked for. Without a packet there is silence."""
+
+    pts: int  # in LIVE_TIME_BASE, on the clock of the pictures' packets; always rises
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class StreamFormat:
     """How the packets that follow are coded: what whoever receives a live stream needs to begin.
 
@@ -278,6 +295,7 @@ class StreamFormat:
     size_wh: tuple[int, int]
     frame_rate: float  # nominal: the times of the packets are what counts
     parameter_sets: bytes
+    sound: SoundFormat | None = None  # of the packets of sound between them, if there may be any
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ _SEE = "all keys stand in docs/live.md"
 _NOT_LIVE: dict[str, tuple[tuple[Any, ...], str]] = {
     "span": ((), "a stream has no end to count from: start and stop it instead"),
     "keep": (("none", "", []), "a camera's data and metadata tell where it hangs: they are dropped"),
-    "audio": (("drop",), "sound is dropped: only pictures are streamed"),
     "on_damage": (("cover",), "damaged frames are always covered whole, and the stream goes on"),
     "plan": ((), "a plan belongs to a file: anonymizer run IN --plan FILE"),
 }

@@ -51,6 +51,9 @@ def stream(
     ignore_zone: Annotated[list[str] | None, typer.Option("--ignore-zone", metavar="x,y,w,h", help="Never detected there; repeatable.")] = None,
     detect: flags.Detect = None,
     weights: flags.Weights = None,
+    audio: Annotated[
+        str | None, typer.Option("--audio", metavar="drop|keep|mask", help="Sound: dropped (default), kept, or voices disguised; the page is silent.")
+    ] = None,
     threads: flags.Threads = None,
     transport: Annotated[str | None, typer.Option("--transport", metavar="tcp|udp", help="How an RTSP camera sends; default: tcp.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Do not check certificates: whoever stands between can watch.")] = False,
@@ -235,6 +238,8 @@ def _camera_words(camera: Camera) -> Iterable[str]:
     zones = f", {len(config.zones)} zones" if config.zones else ""
     detected = ", ".join(config.detect) or "zones alone"
     yield f"covers: {detected}{zones}; {config.preset}, strictness {config.strictness}, {config.effect.kind}, look-ahead {camera.lookahead_s} s"
+    if config.audio != "drop":
+        yield f"sound: {'kept' if config.audio == 'keep' else 'voices disguised'}"
 
 
 def _server_words(server: Server) -> str:

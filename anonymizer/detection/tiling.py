@@ -76,9 +76,9 @@ def coarse_view(picture_wh: tuple[int, int], coarse_side: int | None) -> tuple[V
     return (View((0, 0, *picture_wh), min(coarse_side / max(picture_wh), _SMALLER)),)
 
 
-def both_ways(parts: tuple[View, ...]) -> tuple[View, ...]:
-    """The same views, and each of them mirrored: what a network misses one way round it often sees the other."""
-    return (*parts, *(replace(part, mirrored=True) for part in parts))
+def as_mirrored(parts: tuple[View, ...]) -> tuple[View, ...]:
+    """Views mirrored: what a network misses one way round it often sees the other."""
+    return tuple(replace(part, mirrored=True) for part in parts)
 
 
 def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:

@@ -15,12 +15,12 @@ from collections import deque
 from collections.abc import AsyncIterator
 from dataclasses import asdict
 
-from anonymizer.types import EncodedPacket, StreamFormat
+from anonymizer.types import EncodedPacket, SoundFormat, SoundPacket, StreamFormat
 
-Item = StreamFormat | EncodedPacket
+Item = StreamFormat | EncodedPacket | SoundPacket
 
 _HEAD = struct.Struct("<BBxxIq")  # kind, key flag, bytes that follow, pts
-_FORMAT, _PACKET = 1, 2
+_FORMAT, _PACKET, _SOUND = 1, 2, 3
 _LARGEST = 64 << 20  # bytes of one item; more is no item of ours
 MOST_QUEUED_BYTES = 8 << 20
 MOST_QUEUED_S = 2.0
@@ -61,8 +61,8 @@ class PacketSender:
             self._format, self._needs_key = item, True
             self._drop_waiting()
             return
-        if self._needs_key and not item.is_key:
-            self.lost += 1
+        if self._needs_key and (isinstance(item, SoundPacket) or not item.is_key):
+            self.lost += isinstance(item, EncodedPacket)
         else:
             if self._needs_key and self._format is not None:
                 self._put(_packed(self._format), None)
@@ -164,7 +164,7 @@ class PacketReceiver:
         if len(self._held) < _HEAD.size:
             return None
         kind, is_key, size, pts = _HEAD.unpack_from(self._held)
-        if size > _LARGEST or kind not in (_FORMAT, _PACKET):
+        if size > _LARGEST or kind not in (_FORMAT, _PACKET, _SOUND):
             raise ValueError("what came is no packet of a sealer")
         end = _HEAD.size + size
         if len(self._held) < end:
@@ -173,9 +173,12 @@ class PacketReceiver:
         del self._held[:end]
         if kind == _PACKET:
             return EncodedPacket(pts, bool(is_key), body)
+        if kind == _SOUND:
+            return SoundPacket(pts, body)
         length = int.from_bytes(body[:4], "little")
         values = json.loads(body[4 : 4 + length])
-        return StreamFormat(values["codec"], tuple(values["size_wh"]), values["frame_rate"], body[4 + length :])
+        sound = values["sound"] and SoundFormat(values["sound"]["rate"], values["sound"]["channels"], bytes.fromhex(values["sound"]["config"]))
+        return StreamFormat(values["codec"], tuple(values["size_wh"]), values["frame_rate"], body[4 + length :], sound)
 
 
 def packet_sockets() -> tuple[socket.socket, socket.socket]:
@@ -186,7 +189,11 @@ def packet_sockets() -> tuple[socket.socket, socket.socket]:
 def _packed(item: Item) -> bytes:
     if isinstance(item, EncodedPacket):
         return _HEAD.pack(_PACKET, item.is_key, len(item.data), item.pts) + item.data
+    if isinstance(item, SoundPacket):
+        return _HEAD.pack(_SOUND, 0, len(item.data), item.pts) + item.data
     values = asdict(item)
+    if item.sound is not None:
+        values["sound"]["config"] = item.sound.config.hex()
     parameter_sets: bytes = values.pop("parameter_sets")
     text = json.dumps(values).encode()
     body = len(text).to_bytes(4, "little") + text + parameter_sets

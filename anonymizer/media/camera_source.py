@@ -11,17 +11,18 @@ import re
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import partial
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import av
 import av.logging
 import ffmpeg
 from av.container import InputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from anonymizer.errors import SourceError
@@ -31,8 +32,9 @@ from anonymizer.media.conversion import Converter
 from anonymizer.media.damage import DamageWatch
 from anonymizer.media.decoding import Decoder
 from anonymizer.media.faults import Ear, words_of
+from anonymizer.media.live_sound import CodedSound, LiveSound
 from anonymizer.media.sources import WEBCAM_FORMAT, webcam_device
-from anonymizer.types import Color, Plane
+from anonymizer.types import Color, Plane, SoundFormat
 
 # What each scheme may open: a playlist or a session description from a stranger names other files and hosts.
 _PROTOCOLS = {
@@ -83,8 +85,10 @@ class CameraSource:
         insecure: bool = False,
         open_timeout_s: float = 10.0,
         read_timeout_s: float = 5.0,
+        sound: Literal["drop", "keep", "mask"] = "drop",
+        on_sound: Callable[[SoundFormat, CodedSound], None] = lambda sound, coded: None,
     ) -> None:
-        """SourceError on entering if the camera cannot be had; its words hold no address."""
+        """SourceError on entering if the camera cannot be had; its words hold no address. `on_sound` gets what is not dropped, while frames are read."""
         self._url, self._pixel_format = url, pixel_format
         self._transport, self._insecure = transport, insecure
         self._timeouts_s = (open_timeout_s, read_timeout_s)
@@ -95,6 +99,9 @@ class CameraSource:
         self._converter: Converter | None = None
         self._size_wh = (0, 0)
         self._time_s = 0.0
+        self._began_s = 0.0  # of this round of a file that is played again and again
+        self._wanted_sound, self._on_sound = sound, on_sound
+        self._sound: LiveSound | None = None
 
     def __enter__(self) -> Self:
         self._ear = Ear()
@@ -138,17 +145,17 @@ class CameraSource:
         assert self._container is not None
         assert self._decoder is not None
         plays_file = _scheme(self._url) == "" and webcam_device(self._url) is None
-        pace, began_s = _Pace(), 0.0
+        pace = _Pace()
         while True:
             last_s = None
             for frame in self._connection_frames():
                 last_s = frame.time_s
                 if plays_file:
-                    pace.wait_for(began_s + frame.time_s)
-                yield replace(frame, time_s=began_s + frame.time_s) if plays_file else frame
+                    pace.wait_for(self._began_s + frame.time_s)
+                yield replace(frame, time_s=self._began_s + frame.time_s) if plays_file else frame
             if not plays_file or last_s is None:
                 return
-            began_s += last_s + 1 / frame.frame_rate
+            self._began_s += last_s + 1 / frame.frame_rate
             self._container.seek(0)
             self._decoder.flush()
 
@@ -162,7 +169,10 @@ class CameraSource:
         patience_s = max(self._timeouts_s)
         picture_s = time.monotonic()
         try:
-            for packet in self._container.demux(stream):
+            for packet in self._container.demux([stream, *([] if self._sound is None else [self._sound.stream])]):
+                if self._sound is not None and packet.stream_index != stream.index:
+                    self._hear_sound(self._sound, packet)
+                    continue
                 # What was logged while a packet was waited for is about that packet, or the one after it.
                 if any(_LOST.search(what) for _, _, what in self._hear(watch)):
                     watch.lost_on_the_way()
@@ -182,6 +192,11 @@ class CameraSource:
                     raise ValueError("no picture can be decoded")
         except (av.FFmpegError, OSError, ValueError) as error:
             raise SourceError(f"the connection broke: {_reason(error, self._ear)}", hint="it is tried again by itself") from error
+
+    def _hear_sound(self, sound: LiveSound, packet: Packet[Any]) -> None:
+        if packet.size:
+            for coded in sound.take(packet):
+                self._on_sound(sound.format, coded._replace(time_s=self._began_s + coded.time_s))
 
     def _hear(self, watch: DamageWatch) -> list[tuple[int, str, str]]:
         """New lines of FFmpeg's log; what is said of a loss on the way is a warning, what is said of the picture an error."""
@@ -232,8 +247,10 @@ class CameraSource:
         if not self._container.streams.video:
             raise ValueError("it sends no picture")
         stream = self._container.streams.video[0]
+        if self._wanted_sound != "drop" and self._container.streams.audio:
+            self._sound = LiveSound(self._container.streams.audio[0], masked=self._wanted_sound == "mask")
         for other in self._container.streams:
-            if other.index != stream.index:
+            if other.index != stream.index and (self._sound is None or other.index != self._sound.stream.index):
                 other.discard = av.stream.Discard.all
         # One thread: frames that wait in further threads would come that much later.
         self._decoder = Decoder(stream, threads=1)
@@ -243,7 +260,8 @@ class CameraSource:
         options = {"protocol_whitelist": _PROTOCOLS[scheme]}
         microseconds = str(round(self._timeouts_s[1] * 1_000_000))
         if scheme in _RTSP:
-            options |= {"rtsp_transport": self._transport, "timeout": microseconds, "allowed_media_types": "video", "max_delay": "300000"}
+            media = "video" if self._wanted_sound == "drop" else "video+audio"
+            options |= {"rtsp_transport": self._transport, "timeout": microseconds, "allowed_media_types": media, "max_delay": "300000"}
             options |= _REORDER[self._transport]
         else:
             options["rw_timeout"] = microseconds

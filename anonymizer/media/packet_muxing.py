@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 import av
 import av.logging
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 from PIL import Image
 
 from anonymizer.media.faults import listening
-from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, StreamFormat
+from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, SoundFormat, SoundPacket, StreamFormat
 
 _FORMAT_BITEXACT = 0x400  # libavformat/avformat.h: AVFMT_FLAG_BITEXACT
 # Nothing may wait in a buffer for the next picture: a viewer would see this one late, a killed recording would lose it.
 _AT_ONCE = {"flush_packets": "1"}
+# Nor for the other track: where a camera falls silent, pictures would wait for sound for ten seconds.
+_SOUND_AT_ONCE = {"max_interleave_delta": "1"}
+_SOUND_FRAME = 1024  # samples of AAC
 _MUXER_OPTIONS = {
     "mp4": {"video_track_timescale": str(LIVE_TIME_BASE.denominator)},
     "mov": {"video_track_timescale": str(LIVE_TIME_BASE.denominator)},
@@ -46,12 +51,13 @@ class PacketMuxer:
     def __init__(
         self, target: str | Writable, container: str, stream: StreamFormat, options: Mapping[str, str] | None = None, *, start_pts: int | None = None
     ) -> None:
-        muxer_options = {**_AT_ONCE, **_MUXER_OPTIONS.get(container, {}), **(options or {})}
+        muxer_options = {**_AT_ONCE, **(_SOUND_AT_ONCE if stream.sound else {}), **_MUXER_OPTIONS.get(container, {}), **(options or {})}
         self._stream = stream
         self._start_pts = start_pts
         self._output: OutputContainer = av.open(target, "w", format=container, container_options=muxer_options)
         self._output.flags |= _FORMAT_BITEXACT
         self._track = _add_track(self._output, stream, container)
+        self._sound = None if stream.sound is None else _add_sound(self._output, stream.sound)
         self._frame_ticks = round(LIVE_TIME_BASE.denominator / (stream.frame_rate or 25))
 
     def __enter__(self) -> Self:
@@ -60,8 +66,11 @@ class PacketMuxer:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def write(self, packet: EncodedPacket) -> None:
-        """Write one coded frame."""
+    def write(self, packet: EncodedPacket | SoundPacket) -> None:
+        """Write one coded frame; sound that is older than the first picture, or not said in the stream's format, is left out."""
+        if isinstance(packet, SoundPacket):
+            self._write_sound(packet)
+            return
         if self._start_pts is None:
             self._start_pts = packet.pts
         ready = av.Packet(packet.data)
@@ -72,6 +81,16 @@ class PacketMuxer:
         ready.is_keyframe = packet.is_key
         self._output.mux(ready)
 
+    def _write_sound(self, packet: SoundPacket) -> None:
+        if self._sound is None or self._start_pts is None or packet.pts < self._start_pts:
+            return
+        ready = av.Packet(packet.data)
+        ready.stream = self._sound
+        ready.time_base = LIVE_TIME_BASE
+        ready.pts = ready.dts = packet.pts - self._start_pts
+        ready.duration = round(_SOUND_FRAME / self._sound.rate / LIVE_TIME_BASE)
+        self._output.mux(ready)
+
     def close(self) -> None:
         """Write what ends the container, if anything was written."""
         self._output.close()
@@ -80,7 +99,7 @@ class PacketMuxer:
 def initialization_segment(stream: StreamFormat) -> bytes:
     """What stands before the fragments of a fragmented MP4 (ISO/IEC 14496-12): `ftyp` and `moov`, track 1 in 1/90000 s."""
     written = io.BytesIO()
-    muxer = PacketMuxer(written, "mp4", stream, {"movflags": "empty_moov+default_base_moof+frag_custom"})
+    muxer = PacketMuxer(written, "mp4", replace(stream, sound=None), {"movflags": "empty_moov+default_base_moof+frag_custom"})
     muxer.write(EncodedPacket(0, True, stream.parameter_sets))  # Makes FFmpeg write the header; the fragment is never asked for.
     header = written.getvalue()
     written.close()  # A container whose file is closed writes no trailer.
@@ -99,6 +118,14 @@ def jpeg_of(key_packet: EncodedPacket, stream: StreamFormat, *, quality: int = 8
     coded = io.BytesIO()
     Image.fromarray(frames[0].to_ndarray(format="rgb24")).save(coded, "JPEG", quality=quality)
     return coded.getvalue()
+
+
+def _add_sound(output: OutputContainer, sound: SoundFormat) -> AudioStream:
+    """A track for AAC that was coded elsewhere: the same encoder, opened by the muxer, says the same of it."""
+    track = output.add_stream("aac", rate=sound.rate)
+    assert isinstance(track, AudioStream)
+    track.codec_context.layout = "mono" if sound.channels == 1 else "stereo"
+    return track
 
 
 def _add_track(output: OutputContainer, stream: StreamFormat, container: str) -> VideoStream:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 from anonymizer.errors import TargetError
@@ -25,7 +26,7 @@ def push_muxer(url: str, stream: StreamFormat, *, insecure: bool, timeout_s: flo
     if scheme in ("rtsp", "rtsps"):
         return PacketMuxer(url, "rtsp", stream, {**options, "rtsp_transport": "tcp", "timeout": ticks})
     # PyAV opens the address of a muxer that has one without any options: no certificate would be checked. `tee` passes them on.
-    return PacketMuxer(_tee(url, {**options, "f": "flv", "flvflags": "no_duration_filesize", "rw_timeout": ticks}), "tee", stream)
+    return PacketMuxer(_tee(url, {**options, "f": "flv", "flvflags": "no_duration_filesize", "rw_timeout": ticks, "max_interleave_delta": "1"}), "tee", stream)
 
 
 def push_fault(error: BaseException) -> str:
@@ -48,7 +49,8 @@ def _whip(parts: SplitResult, stream: StreamFormat, *, insecure: bool) -> Packet
     scheme = "http" if parts.scheme.lower() == "http" else "https"
     address = urlunsplit((scheme, parts.netloc.rpartition("@")[2], parts.path, parts.query, ""))
     token = unquote(parts.password or parts.username or "")
-    return PacketMuxer(address, "whip", stream, {"authorization": token} if token else {})
+    # It carries Opus alone, and ours is AAC.
+    return PacketMuxer(address, "whip", replace(stream, sound=None), {"authorization": token} if token else {})
 
 
 def _tee(url: str, options: Mapping[str, str]) -> str:

@@ -9,9 +9,9 @@ import time
 
 from anonymizer.ipc.packets import Item, PacketReceiver
 from anonymizer.rtsp.limits import Limits
-from anonymizer.rtsp.rtp import payloads_of
+from anonymizer.rtsp.rtp import payloads_of, sound_payloads_of
 from anonymizer.rtsp.viewer import Unit, Viewer
-from anonymizer.types import StreamFormat
+from anonymizer.types import SoundPacket, StreamFormat
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +28,7 @@ class Feed:
         self._group: list[Unit] = []  # from the newest key frame on; empty if that would be too much
         self._group_bytes = 0
         self._last_pts: int | None = None
+        self._last_sound_pts: int | None = None
         self._task: asyncio.Task[None] | None = None
         self._is_removed = False
         self.packets = self._gone_bytes = self._gone_lost = 0
@@ -100,17 +101,28 @@ class Feed:
         if isinstance(item, StreamFormat):
             if self.format is not None and self.format.codec != item.codec:
                 self._end_viewers("the codec has changed")
+            elif self.format is not None and self.format.sound not in (None, item.sound):
+                self._end_viewers("the sound has changed")
             self.format = item
             self._forget_group()
             self._has_format.set()
             return
         if self.format is None:
             return  # A sealer says how packets are coded before it sends one.
+        if isinstance(item, SoundPacket):
+            self._offer_sound(item)
+            return
         # A new sealer's clock is the old one's; should it lag all the same, no viewer sees time stand still or run backwards.
         self._last_pts = item.pts if self._last_pts is None else max(item.pts, self._last_pts + 1)
         unit = Unit(self._last_pts, item.is_key, payloads_of(self.format.codec, item.data), len(item.data))
         self.packets += 1
         self._keep(unit)
+        for viewer in self.viewers:
+            viewer.offer(unit)
+
+    def _offer_sound(self, packet: SoundPacket) -> None:
+        self._last_sound_pts = packet.pts if self._last_sound_pts is None else max(packet.pts, self._last_sound_pts + 1)
+        unit = Unit(self._last_sound_pts, False, sound_payloads_of(packet.data), len(packet.data), is_sound=True)
         for viewer in self.viewers:
             viewer.offer(unit)
 

@@ -7,7 +7,8 @@ import struct
 import time
 from collections.abc import Iterable, Iterator
 
-PAYLOAD_TYPE = 96
+PAYLOAD_TYPE, SOUND_PAYLOAD_TYPE = 96, 97
+VIDEO_CLOCK = 90_000
 MOST_PAYLOAD = 1400  # bytes: a relay that goes on over UDP need not cut again
 _RTP = struct.Struct(">cBHBBHII")  # "$", channel, length, version, marker and type, sequence number, timestamp, source
 _FRAMED = struct.Struct(">cBH")
@@ -41,6 +42,13 @@ def payloads_of(codec: str, data: bytes) -> tuple[bytes, ...]:
     return tuple(payload for unit in nal_units(data) for payload in _cut(codec, unit))
 
 
+def sound_payloads_of(data: bytes) -> tuple[bytes, ...]:
+    """One coded frame of AAC as RTP payloads (RFC 3640, mode AAC-hbr): a header of 13 bits size and 3 bits index before each part."""
+    head = struct.pack(">HH", 16, len(data) << 3 & 0xFFFF)
+    step = MOST_PAYLOAD - len(head)
+    return tuple(head + data[at : at + step] for at in range(0, len(data), step))
+
+
 def _cut(codec: str, unit: bytes) -> Iterator[bytes]:
     if len(unit) <= MOST_PAYLOAD:
         yield unit
@@ -59,7 +67,8 @@ def _cut(codec: str, unit: bytes) -> Iterator[bytes]:
 class RtpSource:
     """One stream on its way to one viewer: numbers, timestamps and reports."""
 
-    def __init__(self, rtp_channel: int, rtcp_channel: int) -> None:
+    def __init__(self, rtp_channel: int, rtcp_channel: int, *, payload_type: int = PAYLOAD_TYPE, clock: int = VIDEO_CLOCK) -> None:
+        self._payload_type, self._clock = payload_type, clock
         self._rtp_channel, self._rtcp_channel = rtp_channel, rtcp_channel
         self.ssrc = secrets.randbits(32)
         self.sequence = secrets.randbits(16)  # of the next packet
@@ -70,7 +79,7 @@ class RtpSource:
 
     def timestamp(self, pts: int) -> int:
         """The RTP time of a pts."""
-        return (pts + self._offset) & 0xFFFFFFFF
+        return (pts * self._clock // VIDEO_CLOCK + self._offset) & 0xFFFFFFFF
 
     def frames(self, payloads: Iterable[bytes], pts: int) -> Iterator[bytes]:
         """Interleaved frames of one coded frame."""
@@ -97,7 +106,7 @@ class RtpSource:
         return _FRAMED.pack(b"$", self._rtcp_channel, len(packet)) + packet
 
     def _frame(self, payload: bytes, timestamp: int, marker: int) -> bytes:
-        head = _RTP.pack(b"$", self._rtp_channel, 12 + len(payload), 0x80, marker | PAYLOAD_TYPE, self.sequence, timestamp, self.ssrc)
+        head = _RTP.pack(b"$", self._rtp_channel, 12 + len(payload), 0x80, marker | self._payload_type, self.sequence, timestamp, self.ssrc)
         self.sequence = self.sequence + 1 & 0xFFFF
         self._packets += 1
         self._octets += len(payload)

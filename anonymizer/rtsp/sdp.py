@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import base64
 
-from anonymizer.rtsp.rtp import PAYLOAD_TYPE, nal_type, nal_units
-from anonymizer.types import StreamFormat
+from anonymizer.rtsp.rtp import PAYLOAD_TYPE, SOUND_PAYLOAD_TYPE, nal_type, nal_units
+from anonymizer.types import SoundFormat, StreamFormat
 
-TRACK = "track1"
+TRACK, SOUND_TRACK = "track1", "track2"
 _ENCODINGS = {"h264": "H264", "hevc": "H265"}
 _H264_SPS, _H264_PPS = 7, 8
 _HEVC_SETS = {32: "sprop-vps", 33: "sprop-sps", 34: "sprop-pps"}
 
 
 def description(title: str, stream: StreamFormat, session_id: int) -> bytes:
-    """The one video track of a camera."""
+    """A camera's picture and, where there may be any, its sound."""
     name = "".join(character if character.isprintable() else " " for character in title).strip()
     lines = [
         "v=0",
@@ -29,8 +29,16 @@ def description(title: str, stream: StreamFormat, session_id: int) -> bytes:
         f"a=fmtp:{PAYLOAD_TYPE} {_parameters(stream)}" if _parameters(stream) else "",
         f"a=framerate:{stream.frame_rate:.3f}" if 0 < stream.frame_rate < 1000 else "",
         f"a=control:{TRACK}",
+        *([] if stream.sound is None else _sound(stream.sound)),
     ]
     return ("\r\n".join(line for line in lines if line) + "\r\n").encode()
+
+
+def _sound(sound: SoundFormat) -> list[str]:
+    """RFC 3640, section 4.1, for AAC-hbr."""
+    kind = SOUND_PAYLOAD_TYPE
+    modes = f"streamtype=5;profile-level-id=1;mode=AAC-hbr;sizelength=13;indexlength=3;indexdeltalength=3;config={sound.config.hex().upper()}"
+    return [f"m=audio 0 RTP/AVP {kind}", f"a=rtpmap:{kind} MPEG4-GENERIC/{sound.rate}/{sound.channels}", f"a=fmtp:{kind} {modes}", f"a=control:{SOUND_TRACK}"]
 
 
 def _parameters(stream: StreamFormat) -> str:

@@ -16,8 +16,8 @@ from anonymizer.rtsp.digest import Digest, Nonce, Verdict
 from anonymizer.rtsp.feed import Feed
 from anonymizer.rtsp.limits import Limits
 from anonymizer.rtsp.messages import Headers, RefusedError, Request, read_message, response
-from anonymizer.rtsp.rtp import RtpSource
-from anonymizer.rtsp.sdp import TRACK, description
+from anonymizer.rtsp.rtp import SOUND_PAYLOAD_TYPE, RtpSource
+from anonymizer.rtsp.sdp import SOUND_TRACK, TRACK, description
 from anonymizer.rtsp.viewer import Viewer, close_soon
 
 _log = logging.getLogger(__name__)
@@ -53,6 +53,7 @@ class _Stream:
 
     feed: Feed
     viewer: Viewer
+    channels: tuple[int, int]  # of the picture
     session_id: str = field(default_factory=lambda: secrets.token_hex(8))
     is_playing: bool = False
 
@@ -186,17 +187,36 @@ class Session:
 
     async def _setup(self, request: Request) -> _Answer:
         feed = self._feed(request)
+        if self._stream is not None and feed is not self._stream.feed:
+            raise RefusedError(459)
+        if request.path[1:] == [SOUND_TRACK]:
+            return self._setup_sound(request)
         if self._stream is not None:
-            raise RefusedError(459 if feed is not self._stream.feed else 455)
+            raise RefusedError(455)
         channels = _channels(request.headers.get("transport", ""))
         if channels is None:
             raise RefusedError(461)
         if feed.format is None:
             raise RefusedError(503, [("Retry-After", str(math.ceil(self._limits.format_s)))])
         source = RtpSource(*channels)
-        self._stream = _Stream(feed, Viewer(self._writer, source, feed.format.codec, self._limits))
-        transport = f'RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};ssrc={source.ssrc:08X};mode="PLAY"'
-        return _Answer([("Transport", transport), ("Session", f"{self._stream.session_id};timeout={_TIMEOUT_S}")])
+        self._stream = _Stream(feed, Viewer(self._writer, source, feed.format.codec, self._limits), channels)
+        return _set_up(self._stream, source, channels)
+
+    def _setup_sound(self, request: Request) -> _Answer:
+        """The second track, of whoever has set up the first and does not play yet."""
+        if self._stream is None:
+            raise RefusedError(455)
+        stream = self._session(request)
+        sound = stream.feed.format.sound if stream.feed.format is not None else None
+        if sound is None:
+            raise RefusedError(404)
+        channels = _channels(request.headers.get("transport", ""), otherwise=(2, 3))
+        if channels is None or set(channels) & set(stream.channels):
+            raise RefusedError(461)
+        if stream.is_playing or stream.viewer.sound is not None:
+            raise RefusedError(455)
+        stream.viewer.sound = RtpSource(*channels, payload_type=SOUND_PAYLOAD_TYPE, clock=sound.rate)
+        return _set_up(stream, stream.viewer.sound, channels)
 
     async def _play(self, request: Request) -> _Answer:
         stream = self._session(request)
@@ -210,10 +230,13 @@ class Session:
         stream.is_playing = True
         self._sending = asyncio.get_running_loop().create_task(stream.viewer.send_all())
         first_pts = stream.feed.first_pts()
-        info = f"url={self._address_of(stream.feed, request)}/{TRACK};seq={stream.viewer.source.sequence}"
-        info += "" if first_pts is None else f";rtptime={stream.viewer.source.timestamp(first_pts)}"
+        infos = []
+        for track, source in ((TRACK, stream.viewer.source), (SOUND_TRACK, stream.viewer.sound)):
+            if source is not None:
+                when = "" if first_pts is None else f";rtptime={source.timestamp(first_pts)}"
+                infos.append(f"url={self._address_of(stream.feed, request)}/{track};seq={source.sequence}{when}")
         _log.info("camera %s: a viewer from %s", stream.feed.name, self._address)
-        return _Answer([*headers, ("RTP-Info", info)], then=lambda: stream.feed.begin(stream.viewer))
+        return _Answer([*headers, ("RTP-Info", ",".join(infos))], then=lambda: stream.feed.begin(stream.viewer))
 
     async def _parameter(self, request: Request) -> _Answer:
         if request.body:
@@ -225,7 +248,7 @@ class Session:
 
     def _feed(self, request: Request) -> Feed:
         path = request.path
-        if not path or path[1:] not in ([], [TRACK]) or path[0] not in self._house.feeds:
+        if not path or path[1:] not in ([], [TRACK], [SOUND_TRACK]) or path[0] not in self._house.feeds:
             raise RefusedError(404)
         return self._house.feeds[path[0]]
 
@@ -244,7 +267,12 @@ class Session:
         return f"{'rtsps' if self._house.is_tls else 'rtsp'}://{host}/{feed.name}"
 
 
-def _channels(header: str) -> tuple[int, int] | None:
+def _set_up(stream: _Stream, source: RtpSource, channels: tuple[int, int]) -> _Answer:
+    transport = f'RTP/AVP/TCP;unicast;interleaved={channels[0]}-{channels[1]};ssrc={source.ssrc:08X};mode="PLAY"'
+    return _Answer([("Transport", transport), ("Session", f"{stream.session_id};timeout={_TIMEOUT_S}")])
+
+
+def _channels(header: str, otherwise: tuple[int, int] = (0, 1)) -> tuple[int, int] | None:
     """The pair of channels for the first transport a client offers that is ours; None if none is.
 
     >>> _channels("RTP/AVP;unicast;client_port=5000-5001,RTP/AVP/TCP;unicast;interleaved=2-3"), _channels("RTP/AVP;unicast;client_port=5000-5001")
@@ -256,7 +284,7 @@ def _channels(header: str) -> tuple[int, int] | None:
         if profile.upper() != "RTP/AVP/TCP" or "multicast" in parameters or modes not in ([], ["PLAY"]):
             continue
         match = next(filter(None, map(_INTERLEAVED.fullmatch, parameters)), None)
-        channels = (int(match[1]), int(match[2])) if match else (0, 1)
+        channels = (int(match[1]), int(match[2])) if match else otherwise
         if max(channels) <= 255 and channels[0] != channels[1]:
             return channels
     return None

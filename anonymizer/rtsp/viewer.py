@@ -22,6 +22,7 @@ class Unit:
     is_key: bool
     payloads: tuple[bytes, ...]
     size: int
+    is_sound: bool = False
     received_s: float = field(default_factory=time.monotonic)
 
 
@@ -30,6 +31,7 @@ class Viewer:
 
     def __init__(self, writer: asyncio.StreamWriter, source: RtpSource, codec: str, limits: Limits) -> None:
         self._writer, self.source, self.codec, self._limits = writer, source, codec, limits
+        self.sound: RtpSource | None = None  # once he has set it up
         self._queue: deque[tuple[float, Unit]] = deque()  # and when it came
         self._queued = 0
         self._wake = asyncio.Event()
@@ -41,6 +43,8 @@ class Viewer:
 
     def offer(self, unit: Unit) -> None:
         """Queue a unit, or leave it out. Never waits."""
+        if unit.is_sound and (self.sound is None or self._needs_key):
+            return
         if self._needs_key and not unit.is_key:
             self.lost += 1
             return
@@ -49,7 +53,7 @@ class Viewer:
         self._queue.append((now_s, unit))
         self._queued += unit.size
         if self._queued > self._limits.queued_bytes or now_s - self._queue[0][0] > self._limits.queued_s:
-            self.lost += len(self._queue)
+            self.lost += sum(not waiting.is_sound for _, waiting in self._queue)
             self._queue.clear()
             self._queued, self._needs_key = 0, True
         self._wake.set()
@@ -85,7 +89,7 @@ class Viewer:
         self._queue.clear()
         self._wake.set()
         if not self._writer.is_closing():
-            self._writer.write(self.source.report(is_last=True))
+            self._write_reports(is_last=True)
         close_soon(self._writer)
 
     def _take(self) -> Unit:
@@ -98,14 +102,15 @@ class Viewer:
             self._report(time.monotonic())  # Before the first picture, so that a player knows its time from the start.
         held: list[bytes] = []
         size = 0
-        for frame in self.source.frames(unit.payloads, unit.pts):
+        source = self.sound if unit.is_sound and self.sound is not None else self.source
+        for frame in source.frames(unit.payloads, unit.pts):
             held.append(frame)
             size += len(frame)
             if size >= _CHUNK:
                 await self._write(b"".join(held))
                 held, size = [], 0
         await self._write(b"".join(held))
-        self.packets += 1
+        self.packets += not unit.is_sound
 
     async def _write(self, data: bytes) -> None:
         if self.ended is not None:
@@ -118,7 +123,12 @@ class Viewer:
 
     def _report(self, now_s: float) -> None:
         self._report_s = now_s + self._limits.report_s
-        self._writer.write(self.source.report())
+        self._write_reports(is_last=False)
+
+    def _write_reports(self, *, is_last: bool) -> None:
+        for source in (self.source, self.sound):
+            if source is not None:
+                self._writer.write(source.report(is_last=is_last))
 
 
 def close_soon(writer: asyncio.StreamWriter) -> None:

@@ -16,7 +16,7 @@ from anonymizer.ipc.packets import Item, PacketReceiver
 from anonymizer.media.packet_muxing import PacketMuxer
 from anonymizer.media.pushing import push_fault, push_muxer
 from anonymizer.sinks.system_ffmpeg import FfmpegMuxer, is_for_ffmpeg
-from anonymizer.types import EncodedPacket, StreamFormat
+from anonymizer.types import EncodedPacket, SoundPacket, StreamFormat
 
 OPEN_S = 12.0  # until a server has answered everything
 WRITE_S = 8.0  # until it has taken a packet
@@ -83,7 +83,7 @@ class _Connection:
                 self.close()
             self._stream = item
             return
-        if self._stream is None or (self._muxer is None and not item.is_key):
+        if self._stream is None or (self._muxer is None and (isinstance(item, SoundPacket) or not item.is_key)):
             return
         self.is_sending = True
         self._send(item, self._stream)
@@ -96,13 +96,13 @@ class _Connection:
             with contextlib.suppress(OSError, ValueError, EOFError):
                 muxer.close()
 
-    def _send(self, packet: EncodedPacket, stream: StreamFormat) -> None:
+    def _send(self, packet: EncodedPacket | SoundPacket, stream: StreamFormat) -> None:
         is_first = self._muxer is None
         if self._muxer is None:
             self.say(OPEN_S, now=True)
             self._muxer = self._open(stream)
         self._muxer.write(packet)
-        self._packets += 1
+        self._packets += isinstance(packet, EncodedPacket)
         self._bytes += len(packet.data)
         if is_first:
             self.say(now=True)

@@ -16,7 +16,7 @@ from anonymizer.sinks.disk import FAULTS, DiskWorker, wall_time_s
 from anonymizer.sinks.fragments import Fragments
 from anonymizer.sinks.loop import first_message, run_sink
 from anonymizer.sinks.playlist import Playlist, Segment, read_playlist
-from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, StreamFormat
+from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, SoundPacket, StreamFormat
 
 PLAYLIST = "live.m3u8"
 _OURS = re.compile(r"(segment_\d{8}\.m4s|init_\d{8}\.mp4)")
@@ -56,6 +56,8 @@ class HlsFolder:
                 self._fragments = None
             self._format = item
             return
+        if isinstance(item, SoundPacket):
+            return  # Players wait for a track that is named, and a camera may fall silent.
         if self._waiting and item.pts <= self._waiting[-1].pts:
             self._end_segment(None)  # Another clock: what follows does not continue this.
             self._fragments = None

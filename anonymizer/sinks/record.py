@@ -21,7 +21,7 @@ from anonymizer.publishing import find_leftovers, finish_leftover, staged, targe
 from anonymizer.sinks.disk import FAULTS, DiskWorker, wall_time_s
 from anonymizer.sinks.loop import first_message, run_sink
 from anonymizer.sinks.whole import WHOLE_BYTES
-from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, StreamFormat
+from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, SoundPacket, StreamFormat
 
 _MUXERS = {"mp4": "mp4", "mkv": "matroska", "ts": "mpegts"}
 # Fragments while it is written, so that a killed recording is worth finishing; an ordinary file once it is whole.
@@ -59,6 +59,10 @@ class Recorder:
             if item != self._format:
                 self._end_segment()
             self._format = item
+            return
+        if isinstance(item, SoundPacket):
+            if self._segment is not None:
+                self._segment.write(item)
             return
         if item.is_key and self._segment is not None and self._is_full(self._segment, item):
             self._end_segment()
@@ -182,7 +186,7 @@ class _Segment:
             self._muxer = PacketMuxer(self._file, _MUXERS[container], stream, _OPTIONS[container])
             self._stack = stack.pop_all()
 
-    def write(self, packet: EncodedPacket) -> None:
+    def write(self, packet: EncodedPacket | SoundPacket) -> None:
         """Write a packet; OSError once the disk takes no more."""
         if self.bytes == 0:
             self.first_pts = packet.pts

@@ -20,7 +20,7 @@ from anonymizer.cameras.addresses import fault_of, scheme_of
 from anonymizer.errors import TargetError
 from anonymizer.ipc.hardening import harden
 from anonymizer.media.packet_muxing import PacketMuxer
-from anonymizer.types import EncodedPacket, StreamFormat
+from anonymizer.types import EncodedPacket, SoundPacket, StreamFormat
 
 _CUSTOM = "custom:"
 _TELLING = ("auth", "cookie", "crypto", "header", "key", "pass", "pw", "secret", "token")
@@ -67,7 +67,7 @@ class FfmpegMuxer:
         self._words = ""
         self._muxer = PacketMuxer(_Pipe(self._pipe.fileno()), "mpegts", stream)
 
-    def write(self, packet: EncodedPacket) -> None:
+    def write(self, packet: EncodedPacket | SoundPacket) -> None:
         """Hand a packet on; OSError with ffmpeg's own words once it has ended."""
         self._hear()
         try:

@@ -26,6 +26,13 @@ class SmoothClock:
         self._time_s, self._source_s = smooth_s, source_s
         return self._rising(smooth_s)
 
+    def beside(self, source_s: float, arrival_s: float) -> float:
+        """The time of something that the camera says was there at `source_s`, and that is no frame; it moves no clock."""
+        if self._time_s is None:
+            return arrival_s
+        time_s = self._time_s + (source_s - self._source_s)
+        return time_s if abs(time_s - arrival_s) <= JUMP_S else arrival_s
+
     def now(self, time_s: float) -> float:
         """The time of a picture that no camera gave."""
         self._time_s = None

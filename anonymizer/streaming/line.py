@@ -63,11 +63,13 @@ class CameraLine:
     def greet_reader(self) -> None:
         """What a new reader needs."""
         self.reader.send({"do": "start", "camera": as_message(self.camera)}, [self.ring_fd, self.sealer_waker, self.detector_waker])
+        self.join_sound()
 
     def greet_sealer(self, detector: Watched, shared: Sequence[Watched]) -> None:
         """What a new sealer needs: the frames, the looks, and everyone who waits for packets."""
         self.sealer.send({"do": "start", "camera": as_message(self.camera)}, [self.ring_fd, self.sealer_waker])
         self.join_detector(detector)
+        self.join_sound()
         for sink in self.sinks:
             self.join_sink(sink.watched, {"do": "packets"})
         for server in shared:
@@ -91,6 +93,15 @@ class CameraLine:
             self.sealer.send({"do": "results"}, [sealers_end.fileno()])
             watch: dict[str, Any] = {"do": "watch", "name": self.camera.name, "config": self.camera.config.model_dump(mode="json")}
             detector.send(watch, [self.ring_fd, self.detector_waker, detectors_end.fileno()])
+
+    def join_sound(self) -> None:
+        """A way for sound from the reader to the sealer, where it was asked for."""
+        if self.camera.config.audio == "drop" or not (self.reader.is_alive and self.sealer.is_alive):
+            return
+        readers_end, sealers_end = Channel.pair()
+        with readers_end, sealers_end:
+            self.sealer.send({"do": "sound"}, [sealers_end.fileno()])
+            self.reader.send({"do": "sound"}, [readers_end.fileno()])
 
     def join_sink(self, sink: Watched, message: dict[str, Any]) -> None:
         """A new way for packets from the sealer to a sink; a sealer that is not there yet closes it at once."""

@@ -12,9 +12,12 @@ from dataclasses import dataclass
 from anonymizer.cameras.settings import Camera
 from anonymizer.errors import AnonymizerError
 from anonymizer.geometry import Geometry
-from anonymizer.ipc.channel import Channel
+from anonymizer.ipc.channel import Channel, ChannelClosedError
 from anonymizer.media.camera_source import CameraFrame, CameraSource
+from anonymizer.media.live_sound import CodedSound
+from anonymizer.streaming.hearing import sound_message
 from anonymizer.streaming.ring import LEAST_SIDE, MOST_PIXELS, MOST_SIDE, PIXEL_FORMAT, RawFrame, Ring
+from anonymizer.types import SoundFormat
 
 _BEAT_S = 0.5
 _DRIFT_PER_S = 0.001  # how fast a camera's clock may fall behind ours before it counts as frames that wait on the way
@@ -31,6 +34,7 @@ class Reader:
         self._waits = _Waits()
         self._beat_s = 0.0
         self._frames = self._damaged = 0
+        self._sounds: Channel | None = None
 
     def read(self) -> None:
         """Returns when the camera is gone; SourceError says why."""
@@ -43,15 +47,35 @@ class Reader:
             insecure=camera.insecure,
             open_timeout_s=camera.open_timeout_s,
             read_timeout_s=camera.read_timeout_s,
+            sound=camera.config.audio,
+            on_sound=self._say_sound,
         ) as source:
             self._epoch = self._ring.begin_epoch()
             for frame in source.frames():
                 self._put(frame, time.monotonic())
                 if time.monotonic() - self._beat_s > _BEAT_S:
                     self._say(state="reading", within_s=camera.read_timeout_s + 5)
-                    message = self._channel.receive(0)
-                    if message is not None and message[0].get("do") == "stop":
+                    if self._is_told_to_stop():
                         return
+
+    def _is_told_to_stop(self) -> bool:
+        while (found := self._channel.receive(0)) is not None:
+            message, fds = found
+            if message.get("do") == "stop":
+                return True
+            if message.get("do") == "sound":
+                self._sounds = Channel.inherited(fds[0])
+        return False
+
+    def _say_sound(self, sound: SoundFormat, coded: CodedSound) -> None:
+        """Hand a coded frame of sound to the sealer; while there is none, or it is too slow, there is silence."""
+        if self._sounds is None:
+            return
+        try:
+            self._sounds.send(sound_message(sound, coded))
+        except ChannelClosedError:
+            self._sounds.close()
+            self._sounds = None  # The next sealer brings a new way.
 
     def _put(self, frame: CameraFrame, now_s: float) -> None:
         width, height = frame.geometry.coded_wh

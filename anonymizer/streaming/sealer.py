@@ -11,6 +11,7 @@ import os
 import select
 import socket
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -26,6 +27,7 @@ from anonymizer.media.live_encoding import KEY_EVERY_S
 from anonymizer.streaming.clock import SmoothClock
 from anonymizer.streaming.coding import DEFAULT_WH, Coder, CodingThread
 from anonymizer.streaming.figures import Figures
+from anonymizer.streaming.hearing import Hearing
 from anonymizer.streaming.ring import SLOTS, Ring
 from anonymizer.streaming.window import LOOKS_APART_S, WORK_S, Verdict, Window
 from anonymizer.tracking import Tracker, TrackingPolicy
@@ -58,6 +60,7 @@ class Sealer:
         self._window = Window(self._tracker_for, lookahead_s=camera.lookahead_s, carry_frames=camera.carry_frames, stale_s=camera.stale_s)
         self._coding = CodingThread(Coder(camera, self._equipment))
         self._clock = SmoothClock()
+        self._hearing = Hearing(self._delay_s)
         self._figures = Figures()
         self._sinks: list[_Sink] = []
         self._stream: StreamFormat | None = None
@@ -81,6 +84,7 @@ class Sealer:
                 self._take_looks()
                 self._give_out(time.monotonic())
                 self._send_coded()
+                self._send_sound(time.monotonic())
                 # Who hangs in an encoder must not seem well: silence ends this process.
                 if time.monotonic() - self._beat_s > BEAT_S and self._coding.waits_s(time.monotonic()) < HANGS_S:
                     self._beat()
@@ -90,11 +94,13 @@ class Sealer:
     def _wait(self) -> None:
         """Until something can be done: a frame, a look, a message, packets, room in a sink's socket, or a deadline."""
         now_s = time.monotonic()
-        wake_s = min(self._window.next_deadline_s() or now_s + 1, self._beat_s + BEAT_S, self._curtain_at_s())
+        sound_s = self._hearing.next_s
+        wake_s = min(self._window.next_deadline_s() or now_s + 1, self._beat_s + BEAT_S, self._curtain_at_s(), now_s + 1 if sound_s is None else sound_s)
         poll = select.poll()
-        results = [self._results.fileno()] if self._results is not None else []
-        for fd in (self._waker, self._coding.done_fd, self._channel.fileno(), *results):
-            poll.register(fd, select.POLLIN)
+        results = self._results.fileno() if self._results is not None else None
+        for fd in (self._waker, self._coding.done_fd, self._channel.fileno(), results, self._hearing.fd):
+            if fd is not None:
+                poll.register(fd, select.POLLIN)
         for sink in self._sinks:
             if sink.sender.is_waiting:
                 poll.register(sink.sender.fileno(), select.POLLOUT)
@@ -115,6 +121,8 @@ class Sealer:
             # What the last detector still had in mind is nobody's word any more.
             self._forget_detector()
             self._results = Channel.inherited(fds[0])
+        elif message["do"] == "sound":
+            self._hearing.attach(Channel.inherited(fds[0]))
 
     def _forget_detector(self) -> None:
         """It failed, is gone or is another one now: what it saw decides and carries nothing any more."""
@@ -184,13 +192,24 @@ class Sealer:
         for coded in self._coding.done():
             if coded.fault is not None:
                 self._channel.send({"fault": coded.fault})
-            self._stream = coded.stream or self._stream
+            stream = None if coded.stream is None else replace(coded.stream, sound=self._hearing.format)
+            self._stream = stream or self._stream
             self._figures.packets += len(coded.packets)
-            for item in (coded.stream, *coded.packets):
-                for sink in list(self._sinks):
-                    self._to(sink, item)
+            self._to_all((stream, *coded.packets))
             if coded.verdict is not None:
                 self._figures.count(coded.verdict, time.monotonic() - coded.verdict.raw.arrival_s)
+
+    def _send_sound(self, now_s: float) -> None:
+        """Offer the sound that belongs to what is shown now; how it is coded has to be said before."""
+        if self._hearing.take() and self._stream is not None:
+            self._stream = replace(self._stream, sound=self._hearing.format)
+            self._to_all((self._stream,))
+        self._to_all(self._hearing.due(now_s, self._clock))
+
+    def _to_all(self, items: Iterable[Item | None]) -> None:
+        for item in items:
+            for sink in list(self._sinks):
+                self._to(sink, item)
 
     def _to(self, sink: _Sink, item: Item | None) -> None:
         """Offer an item to a sink, or let it take what waits for it."""

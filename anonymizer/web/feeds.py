@@ -207,7 +207,7 @@ class Feed:
             async for item in receiver.items():
                 if isinstance(item, StreamFormat):
                     self._begin(item)
-                else:
+                elif isinstance(item, EncodedPacket):  # The page is silent.
                     self._take(item)
         except (OSError, ValueError) as error:
             _log.warning("%s: the page waits for the next sealer: %s", self.name, error)

@@ -118,7 +118,7 @@ REFUSED_CAMERAS = [
     pytest.param({"gate": {"url": CAMERA, "transport": "tpc"}}, "cameras.yaml: cameras.gate: transport: 'tpc' is not one of tcp, udp", id="transport"),
     pytest.param({"gate": {"url": CAMERA, "carry_frames": -1}}, "cameras.yaml: cameras.gate: carry_frames: -1: input should be", id="number"),
     pytest.param({"gate": {"url": CAMERA, "profile": "sea"}}, "profile sea: there is none of that name", id="profile"),
-    pytest.param({"gate": {"url": CAMERA, "audio": "keep"}}, "cameras.yaml: cameras.gate: audio: has no meaning in a stream", id="audio"),
+    pytest.param({"gate": {"url": CAMERA, "audio": "loud"}}, "cameras.yaml: cameras.gate: audio: 'loud' is not one of drop, keep, mask", id="audio"),
     pytest.param({"gate": {"url": CAMERA, "keep": ["data"]}}, "cameras.yaml: cameras.gate: keep: has no meaning in a stream", id="keep"),
     pytest.param({"gate": {"url": CAMERA, "span": "0-9"}}, "cameras.yaml: cameras.gate: span: has no meaning in a stream", id="span"),
     pytest.param({"gate": {"url": CAMERA, "plan": "p"}}, "cameras.yaml: cameras.gate: plan: has no meaning in a stream", id="plan"),
@@ -154,7 +154,7 @@ def test_camera_is_refused_with_its_key_and_without_its_secret(cameras: Any, pro
 
 REFUSED_SECTIONS = [
     pytest.param({"serv": "127.0.0.1"}, "cameras.yaml: no such key: serv", id="key"),
-    pytest.param({"defaults": {"audio": "keep"}}, "cameras.yaml: defaults: audio: has no meaning in a stream", id="defaults"),
+    pytest.param({"defaults": {"keep": ["data"]}}, "cameras.yaml: defaults: keep: has no meaning in a stream", id="defaults"),
     pytest.param({"defaults": {"effect": {"kind": "blurr"}}}, "cameras.yaml: defaults: effect.kind: 'blurr' is not one of", id="inner"),
     pytest.param({"serve": "0.0.0.0:8554"}, "cameras.yaml: serve: 0.0.0.0 is open to other machines", id="serve-open"),
     pytest.param({"web": "gate.example:8080"}, "cameras.yaml: web: gate.example is open to other machines", id="web-open"),

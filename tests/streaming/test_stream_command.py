@@ -74,13 +74,29 @@ def test_without_the_extra_there_is_no_page_unless_it_was_asked_for(monkeypatch:
 
 
 def test_flags_are_a_cameras_keys() -> None:
-    wishes = ["--preset", "thorough", "--strictness", "strict", "--effect", "solid", "--effect-color", "red", "--zone", "0,0,9,9", "--detect", "face"]
+    wishes = [
+        "--preset",
+        "thorough",
+        "--strictness",
+        "strict",
+        "--effect",
+        "solid",
+        "--effect-color",
+        "red",
+        "--zone",
+        "0,0,9,9",
+        "--detect",
+        "face",
+        "--audio",
+        "mask",
+    ]
     more = ["--lookahead", "0", "--transport", "udp", "--insecure", "--name", "gate", "--threads", "2"]
     (camera,) = streamed(CAMERA, "--out", "rtsp://media/{name}", "--record", "r", "--hls", "h", *wishes, *more).cameras
     assert (camera.name, camera.transport, camera.insecure, camera.lookahead_s) == ("gate", "udp", True, 0)
     assert camera.outputs == (Push(url="rtsp://media/gate"), Record(folder=Path("r")), Hls(folder=Path("h")))
     config = camera.config
     assert (config.preset, config.effect.kind, config.effect.color, config.detect, config.threads) == ("thorough", "solid", "#ff0000", ("face",), 2)
+    assert (config.audio, streamed(CAMERA).cameras[0].config.audio) == ("mask", "drop")
     assert (len(config.zones), config.tracking.lookahead_s, config.tracking.backfill_s) == (1, 0, 0)
 
 
