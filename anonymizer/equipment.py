@@ -65,7 +65,6 @@ class Equipment:
                 tile_wh=preset.tile_wh,
                 tile_overlap=preset.tile_overlap,
                 coarse_side=preset.coarse_side,
-                least_side=preset.least_side,
                 mirrored=preset.mirrored,
                 in_turn=preset.in_turn,
                 weak=_returned_from(policies),

@@ -14,7 +14,6 @@ class Preset:
     tile_wh: tuple[int, int] | None = None  # looked at in tiles of this size besides
     tile_overlap: float = 0.2
     coarse_side: int | None = None  # and looked at once more at this size, for what fills the picture
-    least_side: int | None = None  # smaller pictures are enlarged to this before a look, at most to twice their size
     mirrored: tuple[str, ...] = ()  # labels that are looked for mirrored, too
     in_turn: bool = False  # frames of a video get one of the two sizes each, in turn
     about: str = ""
@@ -24,6 +23,10 @@ PRESETS: Mapping[str, Preset] = {
     "fast": Preset(640, about="pictures of 640 px: large faces and plates, the least time"),
     "balanced": Preset(960, coarse_side=640, in_turn=True, about="pictures of 960 px and of 640, frame by frame in turn: what most footage needs"),
     "thorough": Preset(
-        3840, (1280, 1280), coarse_side=640, about="pictures of up to 3840 px, whole and in tiles of 1280: small and far objects, several times the time"
+        3840,
+        (1280, 1280),
+        coarse_side=640,
+        mirrored=("face",),
+        about="pictures of up to 3840 px, whole and in tiles of 1280, faces both ways round: small and far objects, many times the time",
     ),
 }

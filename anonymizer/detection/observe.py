@@ -11,7 +11,7 @@ from anonymizer.detection.detector import Detector
 from anonymizer.detection.doubt import doubted
 from anonymizer.detection.nms import fused, in_company
 from anonymizer.detection.schedule import LookPlan, Part
-from anonymizer.detection.tiling import as_mirrored, by_size, coarse_view, merged, views, without_unsure_large
+from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views, without_unsure_large
 from anonymizer.detection.watchdog import answer_within
 from anonymizer.errors import ModelError
 from anonymizer.types import Detections, Observation, Picture
@@ -47,8 +47,7 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
     coarse = () if part == "fine" else coarse
     mirrored = [label for label in look.mirrored if label in detector.labels]
     if mirrored:
-        larger = () if part == "coarse" else views(size_wh, look.tile_wh, look.tile_overlap, look.least_side)
-        fine, coarse = (*fine, *as_mirrored(larger)), (*coarse, *as_mirrored(coarse))
+        fine, coarse = both_ways(fine), both_ways(coarse)
     pictures = [view.of(rgb) for view in (*fine, *coarse)]
     answer = answer_within(look.deadline_s, detector.name, lambda: detector.detect(pictures))
     check_answer(answer, len(pictures), detector)

@@ -17,9 +17,8 @@ class LookPlan:
 
     `long_side` is the size of the picture that is made of a frame, in pixels; with `tile_wh` it is looked at in tiles
     of that size that share `tile_overlap` of it, and once more as a whole. With `coarse_side` it is looked at once more at
-    that smaller size, for what fills much of it: networks know the sizes they were taught. A picture whose longer
-    side is below `least_side` is enlarged to that, at most to twice its size, for the looks in which what `mirrored` names is looked
-    for the other way round. With `in_turn` neighbours in time share the two looks (`Turns`). `weak` holds, for each label, the score
+    that smaller size, for what fills much of it: networks know the sizes they were taught. What `mirrored`
+    names is looked for both ways round. With `in_turn` neighbours in time share the two looks (`Turns`). `weak` holds, for each label, the score
     from which detections are returned (a label without one: all); which of them are strong is not decided here.
     `ignore_zones_xyxy` are boxes of the displayed picture at full size: what has its centre in one is dropped and
     counted. `deadline_s` bounds one detector's look at one frame, for detectors that have no clock of their own.
@@ -29,7 +28,6 @@ class LookPlan:
     tile_wh: tuple[int, int] | None = None
     tile_overlap: float = 0.2
     coarse_side: int | None = None
-    least_side: int | None = None
     mirrored: tuple[str, ...] = ()
     in_turn: bool = False
     weak: Mapping[str, float] = field(default_factory=dict)

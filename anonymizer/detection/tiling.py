@@ -15,7 +15,6 @@ from anonymizer.types import Detections
 BORDER_PX = 4  # A box that ends this close to a tile's inner edge may have been cut by it.
 _SMALLER = 0.7  # A coarse picture that is hardly smaller shows nothing new,
 _LEAST_COARSE = 80  # nor does one in which a face is a few pixels.
-_MOST_ENLARGED = 2.0  # Beyond, no detail is left for a network to know anything by.
 # Shares of the picture's longer side, chosen on moving clips: large false faces go, faces that fill the picture come.
 COARSE_FROM = 0.1
 FINE_UP_TO = 0.3
@@ -50,16 +49,15 @@ class View:
         return Detections(xyxy + np.asarray([left, top, left, top], np.float32), found.score, found.label)
 
 
-def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap: float, least_side: int | None = None) -> tuple[View, ...]:
+def views(picture_wh: tuple[int, int], tile_wh: tuple[int, int] | None, overlap: float) -> tuple[View, ...]:
     """The whole picture and, where it is bigger than a tile, the tiles; the whole then is shrunk to a tile's size.
 
-    The whole is always looked at: a face that fills half the picture fits in no tile. `overlap` is a share of the tile. A picture
-    whose longer side is below `least_side` is enlarged to that, at most to twice its size.
+    The whole is always looked at: a face that fills half the picture fits in no tile. `overlap` is a share of the tile.
     """
     width, height = picture_wh
     whole = (0, 0, width, height)
     if tile_wh is None or (width <= tile_wh[0] and height <= tile_wh[1]):
-        return (View(whole, min(max(1.0, (least_side or 1) / max(picture_wh)), _MOST_ENLARGED)),)
+        return (View(whole),)
     columns, rows = _starts(width, tile_wh[0], overlap), _starts(height, tile_wh[1], overlap)
     tiles = (View((x, y, min(x + tile_wh[0], width), min(y + tile_wh[1], height))) for y in rows for x in columns)
     return (View(whole, min(tile_wh[0] / width, tile_wh[1] / height)), *tiles)
@@ -76,9 +74,9 @@ def coarse_view(picture_wh: tuple[int, int], coarse_side: int | None) -> tuple[V
     return (View((0, 0, *picture_wh), min(coarse_side / max(picture_wh), _SMALLER)),)
 
 
-def as_mirrored(parts: tuple[View, ...]) -> tuple[View, ...]:
-    """Views mirrored: what a network misses one way round it often sees the other."""
-    return tuple(replace(part, mirrored=True) for part in parts)
+def both_ways(parts: tuple[View, ...]) -> tuple[View, ...]:
+    """The same views, and each of them mirrored: what a network misses one way round it often sees the other."""
+    return (*parts, *(replace(part, mirrored=True) for part in parts))
 
 
 def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:

@@ -58,13 +58,6 @@ def test_view_shrinks_its_part():
     assert View((10, 20, 110, 80), 0.5).of(np.zeros((100, 200, 3), np.uint8)).shape == (30, 50, 3)
 
 
-def test_small_picture_is_enlarged_at_most_twice():
-    assert views((300, 200), None, 0.2, 450) == (View((0, 0, 300, 200), 1.5),)
-    assert views((300, 200), None, 0.2, 2000) == (View((0, 0, 300, 200), 2.0),)
-    assert views((300, 200), (320, 256), 0.2, 200) == (View((0, 0, 300, 200)),)
-    assert View((0, 0, 100, 50), 2.0).of(np.zeros((50, 100, 3), np.uint8)).shape == (100, 200, 3)
-
-
 @pytest.mark.parametrize("view", [View((40, 20, 200, 100)), View((0, 0, 200, 100), 0.5), View((40, 20, 140, 100), 1.5)])
 def test_what_is_found_in_a_mirrored_view_lies_where_it_is_in_the_picture(view):
     picture = np.zeros((100, 200, 3), np.uint8)
