@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,13 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
+from anonymizer.config import load_config
+from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, ModelError
 from anonymizer.evaluation import Naming, load_data
-from scoreboard.entrants import ResizingDetector, entrant_of, names_of
+from anonymizer.types import Detections
+from scoreboard.cost import programs_of, timed
+from scoreboard.entrants import Entrant, ResizingDetector, entrant_of, names_of
 from scoreboard.peers import PEERS, Shelf, SizedDetector, _with_constant_weights
 from tests.evaluation.marked import ColorDetector, draw
 from tests.scoreboard.drawn import peer_like, write_set
@@ -96,3 +101,22 @@ def test_weights_that_are_declared_as_inputs_become_constants(tmp_path: Path) ->
     _with_constant_weights(tmp_path / "in.onnx", tmp_path / "out.onnx")
     graph = onnx.load(tmp_path / "out.onnx").graph
     assert ([value.name for value in graph.input], [tensor.name for tensor in graph.initializer]) == (["picture"], ["weight"])
+
+
+def test_a_preset_whose_frames_share_its_looks_is_timed_as_in_a_video_too() -> None:
+    shown: list[int] = []
+
+    class Counting:
+        name, labels = "counting", ("face",)
+
+        def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
+            shown.append(len(pictures))
+            return [Detections.none() for _ in pictures]
+
+    config = load_config({"detect": "face", "preset": "balanced"}).config
+    entrant = Entrant("balanced", "", ("face",), {}, (None,), equipment=Equipment.of(config, [Counting()]))
+    programs = programs_of([entrant], np.zeros((720, 1280, 3), np.uint8))
+    assert list(programs) == ["balanced", "balanced in a video"]
+    timed(programs, 2)
+    # Alone a picture gets both looks, in a video the first frame alone does.
+    assert shown == [2, 2, 2, 1] + [2, 2, 1, 1] * 2
