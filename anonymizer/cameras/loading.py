@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import re
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,7 @@ from pydantic import ValidationError
 
 from anonymizer.cameras.addresses import INPUT_SCHEMES, fault_of, scheme_of
 from anonymizer.cameras.outputs import named, output_from, require_apart
-from anonymizer.cameras.references import Place, References
+from anonymizer.cameras.references import OTHERS_READ, Place, References
 from anonymizer.cameras.servers import server_from
 from anonymizer.cameras.settings import Camera, Output, Streaming
 from anonymizer.config import Config, LoadedConfig, as_config_error, did_you_mean, load_config, read_yaml
@@ -38,7 +37,6 @@ _NOT_LIVE: dict[str, tuple[tuple[Any, ...], str]] = {
     "plan": ((), "a plan belongs to a file: anonymizer run IN --plan FILE"),
 }
 _CODECS = ("libx264", "libx265")  # media/live_encoding.py has their options; imported from there they would bring FFmpeg
-_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +59,7 @@ def load_cameras(
     except ConfigError as error:
         # What YAML quotes may be a password.
         raise ConfigError(re.sub(r"'[^']*'", "'...'", error.problem), hint=error.hint) from None
-    exposed = f"other users of this machine may read the password: chmod 600 {file.name}, or write ${{VAR}} or a file for it" if mode & _OTHERS_READ else None
+    exposed = f"other users of this machine may read the password: chmod 600 {file.name}, or write ${{VAR}} or a file for it" if mode & OTHERS_READ else None
     return streaming_from(document, values, name=file.name, profile=profile, said_as=said_as, exposed=exposed, **over)
 
 
@@ -103,6 +101,7 @@ def streaming_from(
             warnings += more
     if exposed is not None and references.literals:
         warnings.append(f"{', '.join(dict.fromkeys(references.literals))}: {exposed}")
+    warnings += references.open_files
     require_apart(cameras, servers.get("serve"), place)
     return Streaming(cameras=cameras, serve=servers.get("serve"), web=servers.get("web"), warnings=tuple(warnings))
 

@@ -6,6 +6,7 @@ Whatever goes wrong is said with the key and the variable's name, never with a v
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ _VARIABLE = re.compile(r"\$\{([^}]*)\}")
 _MOST_BYTES = 16 << 10  # of a file that holds one address or password
 _BARE_PERCENT = re.compile(r"%(?![0-9a-fA-F]{2})")
 _ADDRESSES = ("url", "push")
+OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 _SECRETS = (*_ADDRESSES, "password", "token")
 
 
@@ -49,6 +51,7 @@ class References:
         self._place = place
         self._environment = environment
         self.literals: list[str] = []  # keys that hold a secret as it is
+        self.open_files: list[str] = []  # keys that name a file with a secret, which other users may read
 
     def text(self, section: Mapping[str, Any], where: str, key: str) -> str | None:
         """The text of a key, or of the file that `key_file` names; None if neither is there."""
@@ -95,6 +98,8 @@ class References:
             raise self._place.error(where, key, f"{Path(file).name}: is no text", "write it as UTF-8") from None
         if not text.strip() or "\n" in text:
             raise self._place.error(where, key, f"{Path(file).name}: holds {'several lines' if text.strip() else 'nothing'}", "write one line into it")
+        if _holds_a_secret(key.removesuffix("_file"), text) and Path(file).stat().st_mode & OTHERS_READ:
+            self.open_files.append(f"{self._place.at(where, key)}: other users of this machine may read it: chmod 600 {Path(file).name}")
         return text
 
 

@@ -28,6 +28,7 @@ from av.video.stream import VideoStream
 from anonymizer.errors import SourceError
 from anonymizer.geometry import Geometry
 from anonymizer.ipc.hardening import harden
+from anonymizer.media.carriers import has_decoder
 from anonymizer.media.conversion import Converter
 from anonymizer.media.damage import DamageWatch
 from anonymizer.media.decoding import Decoder
@@ -247,8 +248,9 @@ class CameraSource:
         if not self._container.streams.video:
             raise ValueError("it sends no picture")
         stream = self._container.streams.video[0]
-        if self._wanted_sound != "drop" and self._container.streams.audio:
-            self._sound = LiveSound(self._container.streams.audio[0], masked=self._wanted_sound == "mask")
+        audible = [audio for audio in self._container.streams.audio if has_decoder(audio)]
+        if self._wanted_sound != "drop" and audible:
+            self._sound = LiveSound(audible[0], masked=self._wanted_sound == "mask")
         for other in self._container.streams:
             if other.index != stream.index and (self._sound is None or other.index != self._sound.stream.index):
                 other.discard = av.stream.Discard.all

@@ -42,6 +42,12 @@ def stream_name(stream: Stream) -> str:
     return f"0:{stream.index}"
 
 
+def has_decoder(stream: Stream) -> bool:
+    """Whether FFmpeg knows what this is."""
+    decoder: object | None = stream.codec_context
+    return decoder is not None
+
+
 def codec_of(stream: Stream) -> str:
     """The codec in FFmpeg's word, without the decoder's name."""
     context: CodecContext | None = stream.codec_context

@@ -15,7 +15,7 @@ from av.packet import Packet
 from av.stream import Disposition, Stream
 
 from anonymizer.media.audio import EncodedTrack
-from anonymizer.media.carriers import codec_of, stream_name
+from anonymizer.media.carriers import codec_of, has_decoder, stream_name
 from anonymizer.media.encoding import Encoding
 from anonymizer.media.sources import open_source
 from anonymizer.media.timing import NEW_TIMELINE_S
@@ -127,7 +127,7 @@ def audio_track(source: Stream, packet: Packet[Any] | None, container: OutputCon
     encoder = encoding.container.fallback_audio
     if not encoder:
         return None, "dropped", f"{encoding.container.muxer} files hold no sound"
-    if not isinstance(source, AudioStream) or _decoder_of(source) is None:
+    if not isinstance(source, AudioStream) or not has_decoder(source):
         return None, "dropped", f"no decoder exists for {codec}"
     try:
         encoded = AudioTrack(source, container, encoder, masked=masked, rate=encoding.container.audio_rate)
@@ -179,11 +179,6 @@ def vorbis_headers(private: bytes) -> bytes:
     if len(first) != _VORBIS_FIRST_BYTES or not first.startswith(b"\1vorbis") or not last.startswith(b"\5vorbis"):
         return b""
     return bytes([2, len(first), len(_NO_COMMENTS)]) + first + _NO_COMMENTS + last
-
-
-def _decoder_of(source: Stream) -> object | None:
-    decoder: object | None = source.codec_context
-    return decoder
 
 
 def first_packets(path: Path, indices: Collection[int]) -> dict[int, Packet[Any]]:

@@ -12,6 +12,7 @@ from anonymizer.cameras.settings import Camera, Output, Push, as_message
 from anonymizer.ipc.channel import Channel
 from anonymizer.ipc.packets import packet_sockets
 from anonymizer.ipc.process import Watched, program_of
+from anonymizer.streaming.advice import KeepingUp
 from anonymizer.streaming.ring import Ring
 
 
@@ -39,6 +40,7 @@ class CameraLine:
     ring_fd: int = field(default_factory=Ring.create)
     sealer_waker: int = field(default_factory=lambda: os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
     detector_waker: int = field(default_factory=lambda: os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
+    keeping_up: KeepingUp = field(default_factory=KeepingUp)
 
     @classmethod
     def of(cls, camera: Camera, programs: Mapping[str, Sequence[str]]) -> CameraLine:

@@ -64,6 +64,7 @@ class Reader:
             if message.get("do") == "stop":
                 return True
             if message.get("do") == "sound":
+                self._forget_sealer()
                 self._sounds = Channel.inherited(fds[0])
         return False
 
@@ -74,8 +75,12 @@ class Reader:
         try:
             self._sounds.send(sound_message(sound, coded))
         except ChannelClosedError:
+            self._forget_sealer()  # The next one brings a new way.
+
+    def _forget_sealer(self) -> None:
+        if self._sounds is not None:
             self._sounds.close()
-            self._sounds = None  # The next sealer brings a new way.
+            self._sounds = None
 
     def _put(self, frame: CameraFrame, now_s: float) -> None:
         width, height = frame.geometry.coded_wh

@@ -91,6 +91,16 @@ def test_secrets_come_from_variables_and_files(here: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "mode", "is_warned_of"), [(f"rtsp://a:{SECRET}@h/", 0o644, True), (f"rtsp://a:{SECRET}@h/", 0o600, False), (CAMERA, 0o644, False)]
+)
+def test_file_with_a_secret_that_others_may_read_is_warned_of(here: Path, text: str, mode: int, is_warned_of: bool) -> None:
+    (here / "url").write_text(text)
+    (here / "url").chmod(mode)
+    warning = "cameras.yaml: cameras.gate: url_file: other users of this machine may read it: chmod 600 url"
+    assert given({"gate": {"url_file": "url"}}).warnings == ((warning,) if is_warned_of else ())
+
+
+@pytest.mark.parametrize(
     ("value", "host", "port"),
     [("127.0.0.1:9000", "127.0.0.1", 9000), ("[::1]:9000", "::1", 9000), ("localhost", "localhost", 8554), (9000, "127.0.0.1", 9000)],
 )
