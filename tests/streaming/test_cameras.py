@@ -241,6 +241,7 @@ def test_differences_name_what_changed_and_nothing_else() -> None:
 
 def test_sample_is_what_it_says(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "gate_url").write_text("rtsp://a:b@192.168.1.20/stream")
+    (here / "gate_url").chmod(0o400)  # as systemd gives it
     monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(here))
     monkeypatch.setenv("YARD_PASSWORD", SECRET)
     settings = load_cameras(REPO / "samples/live/cameras.yaml")
