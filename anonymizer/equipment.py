@@ -65,7 +65,6 @@ class Equipment:
                 tile_wh=preset.tile_wh,
                 tile_overlap=preset.tile_overlap,
                 coarse_side=preset.coarse_side,
-                mirrored=preset.mirrored,
                 in_turn=preset.in_turn,
                 weak=_returned_from(policies),
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
@@ -85,9 +84,11 @@ class Equipment:
         )
 
     def for_pictures(self) -> Equipment:
-        """The same for pictures that stand alone: more is believed, and covers are wider, as no neighbours in time help."""
+        """The same for pictures that stand alone: they are looked at more closely, more is believed, and covers are wider, as no neighbours in time help."""
         labels = self.picture_policies
-        return replace(self, look=replace(self.look, weak=_returned_from(labels)), policy=replace(self.policy, labels=labels))
+        return replace(
+            self, look=replace(self.look, mirrored=self.config.look.mirrored, weak=_returned_from(labels)), policy=replace(self.policy, labels=labels)
+        )
 
     def observe(self, picture: Picture, shown_s: tuple[float, float] | None = None, part: Part = "all") -> Observation:
         """Look at a picture with every detector, at all sizes unless it is one frame of many (`Turns`).

@@ -14,8 +14,8 @@ class Preset:
     tile_wh: tuple[int, int] | None = None  # looked at in tiles of this size besides
     tile_overlap: float = 0.2
     coarse_side: int | None = None  # and looked at once more at this size, for what fills the picture
-    mirrored: tuple[str, ...] = ()  # labels that are looked for mirrored, too
-    in_turn: bool = False  # frames of a video get one of the two sizes each, in turn
+    mirrored: tuple[str, ...] = ()  # labels that are looked for mirrored, too, in a picture that stands alone
+    in_turn: bool = False  # frames of a video that need no tiles get one of the two sizes each, in turn
     about: str = ""
 
 
@@ -27,6 +27,7 @@ PRESETS: Mapping[str, Preset] = {
         (1280, 1280),
         coarse_side=640,
         mirrored=("face",),
-        about="pictures of up to 3840 px, whole and in tiles of 1280, faces both ways round: small and far objects, many times the time",
+        in_turn=True,
+        about="pictures of up to 3840 px, whole and in tiles of 1280: small and far objects, several times the time",
     ),
 }

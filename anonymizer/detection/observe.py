@@ -20,7 +20,7 @@ from anonymizer.types import Detections, Observation, Picture
 def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan, part: Part = "all") -> Observation:
     """Look at the whole frame with every detector; one that raises, hangs or answers nonsense fails the frame.
 
-    `part` leaves out one of the look's two sizes (`Turns`), never a part of the picture.
+    `part` leaves out one of the look's two sizes (`Turns`), never a part of the picture; where there are tiles, nothing.
 
     Boxes are those of the coded frame, clipped to it. No detectors found nothing: that is what `--detect none` asks.
     A failed observation is the last one: a detector that hangs is left behind in its thread and must not be asked again.
@@ -42,8 +42,10 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
     """What one detector sees in a picture, in its pixels, from the weak thresholds on, each thing once."""
     size_wh = (rgb.shape[1], rgb.shape[0])
     coarse = coarse_view(size_wh, look.coarse_side)
-    part = part if coarse else "all"
-    fine = () if part == "coarse" else views(size_wh, look.tile_wh, look.tile_overlap)
+    fine = views(size_wh, look.tile_wh, look.tile_overlap)
+    # What a tile shows no other frame's look does.
+    part = part if coarse and len(fine) == 1 else "all"
+    fine = () if part == "coarse" else fine
     coarse = () if part == "fine" else coarse
     mirrored = [label for label in look.mirrored if label in detector.labels]
     if mirrored:

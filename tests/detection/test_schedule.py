@@ -63,6 +63,14 @@ def test_each_part_looks_at_the_whole_picture(part: str, mirrored: tuple[str, ..
     assert len(seen) == found
 
 
+def test_every_frame_that_needs_tiles_gets_all_of_them() -> None:
+    sizes = Sizes()
+    picture = Picture(0, np.zeros((400, 960, 3), np.uint8), Geometry((960, 400)))
+    for part in ("all", "fine", "coarse"):
+        observe(picture, [sizes], LookPlan(960, (640, 640), coarse_side=480), part)  # type: ignore[arg-type]
+    assert sizes.widths == [640, 640, 640, 480] * 3
+
+
 def test_a_picture_too_small_for_a_coarse_look_gets_the_fine_one_in_every_turn() -> None:
     sizes = Sizes()
     picture = Picture(0, np.zeros((60, 100, 3), np.uint8), Geometry((100, 60)))
