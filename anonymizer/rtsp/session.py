@@ -248,9 +248,13 @@ class Session:
 
     def _feed(self, request: Request) -> Feed:
         path = request.path
-        if not path or path[1:] not in ([], [TRACK], [SOUND_TRACK]) or path[0] not in self._house.feeds:
+        feed = self._house.feeds.get(path[0]) if path else None
+        if feed is None:
             raise RefusedError(404)
-        return self._house.feeds[path[0]]
+        has_sound = feed.format is not None and feed.format.sound is not None
+        if path[1:] not in ([], [TRACK], *([[SOUND_TRACK]] if has_sound else [])):
+            raise RefusedError(404)
+        return feed
 
     def _session(self, request: Request) -> _Stream:
         given = request.headers.get("session", "").partition(";")[0].strip()

@@ -50,17 +50,17 @@ def beeping_clip(folder: Path, seconds: int) -> Path:
 
 def loudness(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Times of a file's hundredths of a second, and how loud 1 kHz is in each."""
+    heard = np.zeros(60 * RATE, np.float32)
     with av.open(str(path)) as file:
-        resampler = av.AudioResampler(format="fltp", layout="mono", rate=RATE)
-        pieces, start_s = [], None
         for frame in file.decode(audio=0):
-            if start_s is None and frame.pts is not None and frame.time_base is not None:
-                start_s = float(frame.pts * frame.time_base)
-            pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
-    samples = np.concatenate(pieces)
-    samples = samples[: len(samples) // 160 * 160].reshape(-1, 160)
-    tone = np.abs(samples @ np.exp(-2j * np.pi * 1000 * np.arange(160) / RATE)) / 80
-    return (start_s or 0.0) + np.arange(len(tone)) / 100, np.asarray(tone)
+            # Each at its own time: between two of them there may be silence.
+            assert frame.pts is not None
+            assert frame.time_base is not None
+            samples = np.concatenate([piece.to_ndarray()[0] for piece in av.AudioResampler(format="fltp", layout="mono", rate=RATE).resample(frame)])
+            start = round(float(frame.pts * frame.time_base) * RATE)
+            heard[start : start + len(samples)] = samples[: max(0, len(heard) - start)]
+    tone = np.abs(heard.reshape(-1, 160) @ np.exp(-2j * np.pi * 1000 * np.arange(160) / RATE)) / 80
+    return np.arange(len(tone)) / 100, np.asarray(tone)
 
 
 def beep_starts_s(path: Path) -> list[float]:

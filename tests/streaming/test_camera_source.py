@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -54,12 +54,22 @@ def assert_a_camera(frames: list[CameraFrame]) -> None:
     assert all(after.time_s > before.time_s for before, after in itertools.pairwise(frames))
 
 
+def listens(port: int) -> bool:
+    """Whether somebody listens there, by TCP or UDP: who asks by connecting would be taken for the viewer."""
+    states = {"tcp": "0A", "udp": "07"}
+    lines = [(line.split(), state) for kind, state in states.items() for line in Path(f"/proc/net/{kind}").read_text().splitlines()[1:]]
+    return any(words[1].endswith(f":{port:04X}") and words[3] == state for words, state in lines)
+
+
 @contextmanager
-def ffmpeg_serving(clip: Path, *output: str, settle_s: float = 1.0) -> Iterator[None]:
+def ffmpeg_serving(clip: Path, *output: str, ready: Callable[[], bool]) -> Iterator[None]:
+    """FFmpeg while it plays the clip, from when it is ready on."""
     command = [str(FFMPEG), "-v", "error", "-re", "-stream_loop", "-1", "-i", str(clip), *output]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        time.sleep(settle_s)
         try:
+            until_s = time.monotonic() + 15
+            while not ready() and time.monotonic() < until_s:
+                time.sleep(0.05)
             yield
         finally:
             process.kill()
@@ -108,8 +118,9 @@ def test_file_is_played_at_its_own_speed_and_again(clip: Path) -> None:
     ],
 )
 def test_camera_of_another_protocol(clip: Path, output: tuple[str, ...], scheme: str) -> None:
-    url = f"{scheme}://127.0.0.1:{free_port()}/live/x"
-    with ffmpeg_serving(clip, *output, url):
+    port = free_port()
+    url = f"{scheme}://127.0.0.1:{port}/live/x"
+    with ffmpeg_serving(clip, *output, url, ready=lambda: listens(port)):
         assert_a_camera(some_frames(url))
 
 
@@ -117,7 +128,7 @@ def test_camera_of_another_protocol(clip: Path, output: tuple[str, ...], scheme:
 @pytest.mark.slow
 def test_srt_camera_through_the_systems_ffmpeg(clip: Path) -> None:
     port = free_port()
-    with ffmpeg_serving(clip, "-c", "copy", "-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener"):
+    with ffmpeg_serving(clip, "-c", "copy", "-f", "mpegts", f"srt://127.0.0.1:{port}?mode=listener", ready=lambda: listens(port)):
         assert_a_camera(some_frames(f"srt://127.0.0.1:{port}?mode=caller"))
 
 
@@ -128,7 +139,10 @@ def test_hls_camera_and_a_playlist_that_points_at_files(clip: Path, tmp_path: Pa
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        with ffmpeg_serving(clip, "-c", "copy", "-f", "hls", "-hls_time", "1", str(tmp_path / "live.m3u8"), settle_s=4.0):
+        playlist = tmp_path / "live.m3u8"
+        with ffmpeg_serving(
+            clip, "-c", "copy", "-f", "hls", "-hls_time", "1", str(playlist), ready=lambda: playlist.exists() and "live2" in playlist.read_text()
+        ):
             assert_a_camera(some_frames(f"{url}/live.m3u8"))
         (tmp_path / "bad.m3u8").write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:1,\nfile://{clip}\n#EXT-X-ENDLIST\n")
         with pytest.raises(SourceError):
