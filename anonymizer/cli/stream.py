@@ -187,6 +187,8 @@ def _taken_places(settings: Streaming) -> list[str]:
     from anonymizer.cameras.listening import why_not_free
 
     servers = (("--serve", settings.serve), ("--page", settings.web))
+    if settings.serve is not None and settings.web is not None and (settings.serve.host, settings.serve.port) == (settings.web.host, settings.web.port):
+        return [f"--page: {settings.web.host} port {settings.web.port} is where --serve listens"]
     return [f"{flag}: {why}" for flag, server in servers if server is not None and (why := why_not_free(server)) is not None]
 
 

@@ -123,6 +123,9 @@ class Feed:
     def _offer_sound(self, packet: SoundPacket) -> None:
         self._last_sound_pts = packet.pts if self._last_sound_pts is None else max(packet.pts, self._last_sound_pts + 1)
         unit = Unit(self._last_sound_pts, False, sound_payloads_of(packet.data), len(packet.data), is_sound=True)
+        if self._group:  # Who joins later begins with these pictures, and hears what belongs to them.
+            self._group.append(unit)
+            self._group_bytes += unit.size
         for viewer in self.viewers:
             viewer.offer(unit)
 

@@ -19,7 +19,7 @@ class KeepingUp:
         self._before: Mapping[str, int] = {}
         self._said_s: float | None = None
 
-    def words(self, figures: Mapping[str, Any], now_s: float) -> str | None:
+    def words(self, figures: Mapping[str, Any], preset: str, now_s: float) -> str | None:
         """What to say, if there is something; `figures` are those of the sealer's last beat."""
         counts: Mapping[str, int] = figures.get("counts") or {}
         fresh = {way: count - self._before.get(way, 0) for way, count in counts.items()}
@@ -35,6 +35,5 @@ class KeepingUp:
         if not is_slow or (self._said_s is not None and now_s - self._said_s < AGAIN_AFTER_S):
             return None
         self._said_s = now_s
-        return (
-            f"the detector is too slow: {looks:.1f} looks a second, {100 * share:.0f} % of the frames undecided; use preset fast, fewer cameras or more cores"
-        )
+        advice = f"use {'' if preset == 'fast' else 'preset fast, '}fewer cameras or more cores"
+        return f"the detector is too slow: {looks:.1f} looks a second, {100 * share:.0f} % of the frames undecided; {advice}"

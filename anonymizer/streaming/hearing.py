@@ -12,6 +12,7 @@ from anonymizer.streaming.clock import SmoothClock
 from anonymizer.types import LIVE_TIME_BASE, SoundFormat, SoundPacket
 
 _MOST_WAITING = 1000  # frames: 20 s
+_LEAST_APART = 960  # ticks, half a frame: muxers count in samples, and refuse two frames of one time
 
 
 def sound_message(sound: SoundFormat, coded: CodedSound) -> Message:
@@ -69,7 +70,7 @@ class Hearing:
         while self._waiting and self._waiting[0][0] + self._delay_s <= now_s:
             arrival_s, time_s, data = self._waiting.popleft()
             pts = round(clock.beside(time_s, arrival_s) / LIVE_TIME_BASE)
-            if pts > self._last_pts:
+            if pts >= self._last_pts + _LEAST_APART:
                 self._last_pts = pts
                 ready.append(SoundPacket(pts, data))
         return ready

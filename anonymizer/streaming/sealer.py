@@ -64,10 +64,11 @@ class Sealer:
         self._figures = Figures()
         self._sinks: list[_Sink] = []
         self._stream: StreamFormat | None = None
-        self._has_frames = False
         self._is_curtain_down = False  # on the viewers' screens now
         self._read = ring.newest
-        self._began_s = self._frame_s = self._out_s = time.monotonic()
+        self._out_s = time.monotonic()
+        self._silent_since_s = self._out_s + FIRST_CURTAIN_S - SILENT_S  # nothing of the camera has left since, or is due to
+        self._has_frames = False
         self._key_s = self._beat_s = 0.0
 
     def run(self) -> None:
@@ -141,8 +142,10 @@ class Sealer:
             if raw is None:
                 self._figures.lost += 1
                 continue
-            self._has_frames, self._frame_s = True, time.monotonic()
-            self._emit(self._window.arrive(raw), self._frame_s)
+            now_s = time.monotonic()
+            if not self._has_frames:
+                self._has_frames, self._silent_since_s = True, now_s + self._delay_s
+            self._emit(self._window.arrive(raw), now_s)
         self._read = max(newest, self._read)
 
     def _take_looks(self) -> None:
@@ -162,7 +165,7 @@ class Sealer:
 
     def _give_out(self, now_s: float) -> None:
         self._emit(self._window.due(now_s), now_s)
-        if now_s >= self._curtain_at_s():
+        if now_s >= self._curtain_at_s() and len(self._coding) < MOST_UNDER_WAY:
             self._figures.absent += 1
             self._code(None, self._clock.now(now_s - self._delay_s), now_s)
 
@@ -173,7 +176,9 @@ class Sealer:
                 verdict = replace(verdict, way="dropped", decision=None, why="the machine is too slow")
             if verdict.way == "dropped":
                 self._figures.count(verdict, 0.0)
-            elif verdict.way == "curtained" and self._is_curtain_down and now_s - self._out_s < CURTAIN_EVERY_S:
+                continue
+            self._silent_since_s = now_s
+            if verdict.way == "curtained" and self._is_curtain_down and now_s - self._out_s < CURTAIN_EVERY_S:
                 self._figures.count(verdict, time.monotonic() - verdict.raw.arrival_s)  # The curtain that hangs there is its own.
             else:
                 self._code(verdict, self._clock.at(verdict.raw.source_s, verdict.raw.arrival_s), now_s)
@@ -234,9 +239,8 @@ class Sealer:
         return self._camera.lookahead_s + WORK_S
 
     def _curtain_at_s(self) -> float:
-        """When the curtain has to be shown again, if no frame leaves before."""
-        silent_from_s = self._frame_s + self._delay_s + SILENT_S if self._has_frames else self._began_s + FIRST_CURTAIN_S
-        return max(silent_from_s, self._out_s + CURTAIN_EVERY_S)
+        """When the curtain has to be shown again, if no frame leaves before: frames that are dropped keep nobody connected."""
+        return max(self._silent_since_s + SILENT_S, self._out_s + CURTAIN_EVERY_S)
 
     def _beat(self) -> None:
         self._beat_s = now_s = time.monotonic()

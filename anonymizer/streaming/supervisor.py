@@ -107,7 +107,7 @@ class Supervisor:
         if now_s - self._state_s >= STATE_EVERY_S:
             self._state_s = now_s
             for name, line in self._lines.items():
-                if (words := line.keeping_up.words(line.sealer.figures, now_s)) is not None:
+                if (words := line.keeping_up.words(line.sealer.figures, line.camera.config.preset, now_s)) is not None:
                     self._say(words, "warning", name)
             state = self.state()
             self._watch_readiness(state["ready"], state["detector"]["state"] == "ready")

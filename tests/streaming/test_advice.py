@@ -15,13 +15,15 @@ def figures(decided: int, curtained: int, *, looks: float = 2.0, fps: float = 25
 
 def test_a_slow_detector_is_said_once_in_a_while() -> None:
     watch = KeepingUp()
-    assert watch.words(figures(0, 0), 0.0) is None
-    assert watch.words(figures(100, 400), WINDOW_S / 2) is None, "too soon to judge"
-    words = watch.words(figures(100, 400), WINDOW_S)
+    assert watch.words(figures(0, 0), "balanced", 0.0) is None
+    assert watch.words(figures(100, 400), "balanced", WINDOW_S / 2) is None, "too soon to judge"
+    words = watch.words(figures(100, 400), "balanced", WINDOW_S)
     assert words is not None
-    assert "2.0 looks a second, 80 % of the frames undecided" in words
-    assert watch.words(figures(200, 800), 2 * WINDOW_S) is None
-    assert watch.words(figures(300, 1200), AGAIN_AFTER_S + 2 * WINDOW_S) is not None
+    assert words == "the detector is too slow: 2.0 looks a second, 80 % of the frames undecided; use preset fast, fewer cameras or more cores"
+    assert watch.words(figures(200, 800), "balanced", 2 * WINDOW_S) is None
+    words = watch.words(figures(300, 1200), "fast", AGAIN_AFTER_S + 2 * WINDOW_S)
+    assert words is not None
+    assert "preset fast" not in words
 
 
 @pytest.mark.parametrize(
@@ -36,13 +38,13 @@ def test_a_slow_detector_is_said_once_in_a_while() -> None:
 )
 def test_what_is_not_the_detectors_slowness_is_not_said(later: dict[str, Any]) -> None:
     watch = KeepingUp()
-    watch.words(figures(0, 0), 0.0)
-    assert watch.words(later, WINDOW_S) is None
+    watch.words(figures(0, 0), "balanced", 0.0)
+    assert watch.words(later, "balanced", WINDOW_S) is None
 
 
 def test_a_sealer_that_was_started_anew_begins_anew() -> None:
     watch = KeepingUp()
-    watch.words(figures(1000, 1000), 0.0)
-    assert watch.words(figures(10, 100), WINDOW_S) is None
-    assert watch.words(figures(20, 500), WINDOW_S * 1.5) is None
-    assert watch.words(figures(20, 900), WINDOW_S * 2.1) is not None
+    watch.words(figures(1000, 1000), "balanced", 0.0)
+    assert watch.words(figures(10, 100), "balanced", WINDOW_S) is None
+    assert watch.words(figures(20, 500), "balanced", WINDOW_S * 1.5) is None
+    assert watch.words(figures(20, 900), "balanced", WINDOW_S * 2.1) is not None

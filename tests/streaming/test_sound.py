@@ -76,7 +76,7 @@ def test_sound_waits_as_long_as_the_picture_and_has_its_clock() -> None:
     assert hearing.format == STEREO
     assert hearing.due(arrival_s + 0.4, clock) == []
     packets = hearing.due(time.monotonic() + 0.5, clock)
-    assert [packet.data for packet in packets] == [b"\0", b"\1", b"\2"]
+    assert [packet.data for packet in packets] == [b"\0", b"\1", b"\2"], "one that comes too late, or at another's time, is left out"
     assert [packet.pts - packets[0].pts for packet in packets] == [0, 1800, 3600]
     assert packets[0].pts == round(arrival_s * 90_000)
     hearing.take()
