@@ -17,7 +17,7 @@ def resident_mb():
 before, small = resident_mb(), []
 for _ in range(3):
     large = []
-    for _ in range(40):
+    for _ in range(160):
         large.append(bytearray(LARGE_BYTES + 4096))
         small.append(bytearray(600))
     del large
@@ -28,5 +28,5 @@ print(resident_mb() - before)
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc's")
 def test_large_blocks_go_back_to_the_system() -> None:
     left_mb = {how: int(subprocess.check_output([sys.executable, "-c", PROGRAM, how])) for how in ("told", "not told")}
-    assert left_mb["told"] < 10
-    assert left_mb["not told"] > 40, "the C library does it by itself: heap.py is not needed any more"
+    assert left_mb["told"] < 20
+    assert left_mb["not told"] > 80, "the C library does it by itself: heap.py is not needed any more"
