@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, NoReturn, get_args
+from typing import Any, ClassVar, Literal, NoReturn, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -279,6 +279,7 @@ class SoundFormat:
 class SoundPacket:
     """One coded frame of sound, kept or disguised as was asked for. Without a packet there is silence."""
 
+    is_key: ClassVar[bool] = False  # Nothing begins with sound.
     pts: int  # in LIVE_TIME_BASE, on the clock of the pictures' packets; always rises
     data: bytes
 

@@ -186,10 +186,10 @@ def _taken_places(settings: Streaming) -> list[str]:
     """Why its servers could not listen where they should, in words."""
     from anonymizer.cameras.listening import why_not_free
 
-    servers = (("--serve", settings.serve), ("--page", settings.web))
-    if settings.serve is not None and settings.web is not None and (settings.serve.host, settings.serve.port) == (settings.web.host, settings.web.port):
-        return [f"--page: {settings.web.host} port {settings.web.port} is where --serve listens"]
-    return [f"{flag}: {why}" for flag, server in servers if server is not None and (why := why_not_free(server)) is not None]
+    serve, page = settings.serve, settings.web
+    if serve is not None and page is not None and page.port and (serve.host, serve.port) == (page.host, page.port):  # 0 is any that is free.
+        return [f"--page: {page.host} port {page.port} is where --serve listens"]
+    return [f"{flag}: {why}" for flag, server in (("--serve", serve), ("--page", page)) if server is not None and (why := why_not_free(server)) is not None]
 
 
 def _closed_folders(settings: Streaming) -> list[str]:

@@ -61,7 +61,7 @@ class PacketSender:
             self._format, self._needs_key = item, True
             self._drop_waiting()
             return
-        if self._needs_key and (isinstance(item, SoundPacket) or not item.is_key):
+        if self._needs_key and not item.is_key:
             self.lost += isinstance(item, EncodedPacket)
         else:
             if self._needs_key and self._format is not None:

@@ -24,7 +24,7 @@ _FORMAT_BITEXACT = 0x400  # libavformat/avformat.h: AVFMT_FLAG_BITEXACT
 # Nothing may wait in a buffer for the next picture: a viewer would see this one late, a killed recording would lose it.
 _AT_ONCE = {"flush_packets": "1"}
 # Nor for the other track: where a camera falls silent, pictures would wait for sound for ten seconds.
-_SOUND_AT_ONCE = {"max_interleave_delta": "1"}
+SOUND_AT_ONCE = {"max_interleave_delta": "1"}
 _SOUND_FRAME = 1024  # samples of AAC
 _MUXER_OPTIONS = {
     "mp4": {"video_track_timescale": str(LIVE_TIME_BASE.denominator)},
@@ -51,7 +51,7 @@ class PacketMuxer:
     def __init__(
         self, target: str | Writable, container: str, stream: StreamFormat, options: Mapping[str, str] | None = None, *, start_pts: int | None = None
     ) -> None:
-        muxer_options = {**_AT_ONCE, **(_SOUND_AT_ONCE if stream.sound else {}), **_MUXER_OPTIONS.get(container, {}), **(options or {})}
+        muxer_options = {**_AT_ONCE, **(SOUND_AT_ONCE if stream.sound else {}), **_MUXER_OPTIONS.get(container, {}), **(options or {})}
         self._stream = stream
         self._start_pts = start_pts
         self._output: OutputContainer = av.open(target, "w", format=container, container_options=muxer_options)

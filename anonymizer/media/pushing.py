@@ -9,7 +9,7 @@ from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 from anonymizer.errors import TargetError
 from anonymizer.media.camera_source import tls_options
 from anonymizer.media.faults import as_words, words_of
-from anonymizer.media.packet_muxing import PacketMuxer
+from anonymizer.media.packet_muxing import SOUND_AT_ONCE, PacketMuxer
 from anonymizer.types import StreamFormat
 
 _PROTOCOLS = {"rtsp": "rtsp,rtp,tcp", "rtsps": "rtsps,rtsp,rtp,tls,tcp", "rtmp": "rtmp,tcp", "rtmps": "rtmps,rtmp,tls,tcp"}
@@ -26,7 +26,7 @@ def push_muxer(url: str, stream: StreamFormat, *, insecure: bool, timeout_s: flo
     if scheme in ("rtsp", "rtsps"):
         return PacketMuxer(url, "rtsp", stream, {**options, "rtsp_transport": "tcp", "timeout": ticks})
     # PyAV opens the address of a muxer that has one without any options: no certificate would be checked. `tee` passes them on.
-    return PacketMuxer(_tee(url, {**options, "f": "flv", "flvflags": "no_duration_filesize", "rw_timeout": ticks, "max_interleave_delta": "1"}), "tee", stream)
+    return PacketMuxer(_tee(url, {**options, "f": "flv", "flvflags": "no_duration_filesize", "rw_timeout": ticks, **SOUND_AT_ONCE}), "tee", stream)
 
 
 def push_fault(error: BaseException) -> str:

@@ -172,8 +172,4 @@ def _prepare(connection: socket.socket) -> None:
 
 def run(channel: Channel) -> None:
     """The role `serve`: serve viewers until the supervisor says stop."""
-    asyncio.run(_run(channel))
-
-
-async def _run(channel: Channel) -> None:
-    await Serving(channel, "the RTSP server", RtspServer).run()
+    asyncio.run(Serving(channel, "the RTSP server", RtspServer).run())

@@ -83,7 +83,7 @@ class _Connection:
                 self.close()
             self._stream = item
             return
-        if self._stream is None or (self._muxer is None and (isinstance(item, SoundPacket) or not item.is_key)):
+        if self._stream is None or (self._muxer is None and not item.is_key):
             return
         self.is_sending = True
         self._send(item, self._stream)

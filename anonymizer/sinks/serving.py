@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class CameraServer(Protocol):
-    """What stands between cameras and viewers. Made with what it may cost to be refused, it listens to nobody yet."""
+    """What stands between cameras and viewers. Making one may be refused; it listens to nobody yet."""
 
     async def listen(self) -> int:
         """Begin to accept viewers, and return the port; AnonymizerError or OSError while that is not possible."""

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.geometry import Geometry
+from anonymizer.streaming.clock import JUMP_S
 from anonymizer.streaming.ring import RawFrame
 from anonymizer.tracking import GLIMPSE_WH, Tracker
 from anonymizer.types import Decision, Detections, Observation, Region
@@ -26,7 +27,6 @@ Way = Literal["decided", "carried", "curtained", "dropped"]
 WORK_S = 0.1  # beyond the look-ahead: what decoding, looking and waking take
 LOOKS_APART_S = 0.5  # a frame between two looks farther apart is not decided by them: somebody may have come and gone
 SURE_APART_S = 0.22  # of looks that are closer, nothing that is in sight for a fifth of a second escapes both
-JUMP_S = 1.0  # the camera's clock cannot have moved so far between two looks
 GROWTH_PER_FRAME = 0.04  # of its size, for each frame that a cover is carried on
 CHANGED_GREY = 8.0  # of 255: a cell of a glimpse that differs by more has changed; noise and coding stay below
 CHANGED_CELLS = 2  # so many changed cells of 64 x 36 are motion

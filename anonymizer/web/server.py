@@ -115,11 +115,7 @@ class Site:
 
 def run(channel: Channel) -> None:
     """The role `web`: serve until the channel says so, or is gone."""
-    asyncio.run(_run(channel))
-
-
-async def _run(channel: Channel) -> None:
-    await Serving(channel, "the page", Site).run()
+    asyncio.run(Serving(channel, "the page", Site).run())
 
 
 class _Refusing(asyncio.Protocol):
