@@ -26,13 +26,14 @@ from anonymizer.equipment import Equipment
 from anonymizer.evaluation.figures import Json
 from anonymizer.geometry import Geometry
 from anonymizer.media import picture_of
-from anonymizer.types import Frame
+from anonymizer.types import Frame, Picture
 from scoreboard.entrants import Entrant
 
 FRAME_WH = (1280, 720)
 # Boxes below are not decoded: a program that runs does not ask for them.
 _LOWEST_SCORE = 0.1
 _LOOKS = 2
+_FRAME_TIME = Fraction(1, 25)
 
 
 def street_frame() -> NDArray[np.uint8]:
@@ -71,20 +72,24 @@ def _watch_of(equipment: Equipment, rgb: NDArray[np.uint8]) -> Callable[[], obje
     turns, frames = Turns(equipment.look), itertools.count()
 
     def watch() -> object:
-        frame = Frame(0, next(frames), Fraction(1, 25), "rgb24", (rgb,))
-        geometry = Geometry((rgb.shape[1], rgb.shape[0]))
-        return equipment.observe(picture_of(frame, geometry, equipment.look.long_side), part=turns.next(frame.time_s))
+        frame = Frame(0, next(frames), _FRAME_TIME, "rgb24", (rgb,))
+        return equipment.observe(_picture(frame, equipment), part=turns.next(frame.time_s))
 
     return watch
 
 
 def _look_of(entrant: Entrant, side: int | None, rgb: NDArray[np.uint8]) -> Callable[[], object]:
     if (equipment := entrant.equipment) is not None:
-        frame, geometry = Frame(0, 0, Fraction(1, 25), "rgb24", (rgb,)), Geometry((rgb.shape[1], rgb.shape[0]))
-        return lambda: equipment.observe(picture_of(frame, geometry, equipment.look.long_side))
+        frame = Frame(0, 0, _FRAME_TIME, "rgb24", (rgb,))
+        return lambda: equipment.observe(_picture(frame, equipment))
     assert entrant.detector_at is not None
     detector = entrant.detector_at(side, _LOWEST_SCORE)
     return lambda: detector.detect([rgb])
+
+
+def _picture(frame: Frame, equipment: Equipment) -> Picture:
+    height, width = frame.planes[0].shape[:2]
+    return picture_of(frame, Geometry((width, height)), equipment.look.long_side)
 
 
 def timed(programs: Mapping[str, Callable[[], object]], rounds: int) -> Json:

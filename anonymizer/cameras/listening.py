@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ipaddress
 import socket
 import ssl
@@ -16,6 +17,7 @@ _FREE_FAILURES = 3  # somebody mistypes
 _LONGEST_WAIT_S = 60.0
 _FORGOTTEN_AFTER_S = 600.0
 _MOST_ADDRESSES = 4096
+_LASTING = (errno.EADDRINUSE, errno.EACCES)
 
 
 def is_loopback(host: str) -> bool:
@@ -66,7 +68,7 @@ def tls_of(server: Server) -> ssl.SSLContext | None:
 
 
 def why_not_free(server: Server) -> str | None:
-    """Why nobody could listen there now, or None."""
+    """Why nobody could listen there, or None; also None for what may come by itself: an address, or a name, of a network that is not up yet."""
     try:
         for family, kind, protocol, _, address in socket.getaddrinfo(server.host.strip("[]"), server.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE):
             with socket.socket(family, kind, protocol) as probe:
@@ -75,7 +77,8 @@ def why_not_free(server: Server) -> str | None:
                 probe.bind(address)
                 probe.listen(1)
     except OSError as error:
-        return f"{server.host} port {server.port}: {(error.strerror or str(error)).lower()}"
+        if error.errno in _LASTING:
+            return f"{server.host} port {server.port}: {(error.strerror or str(error)).lower()}"
     return None
 
 

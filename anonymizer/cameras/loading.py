@@ -27,6 +27,8 @@ _SECTIONS = ("defaults", "serve", "web", "cameras")
 _CAMERA_KEYS = (*(key for key in Camera.model_fields if key not in ("name", "config")), "url_file", "profile")
 _KEYS = (*_CAMERA_KEYS, *Config.model_fields)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+# What YAML quotes may be a password, unless it is one letter or the name of a kind of token.
+_QUOTED = re.compile(r"'(?:(?P<harmless>\\?.|<[a-z ]+>)|[^']*)'")
 _LOOKAHEAD_S = Camera.model_fields["lookahead_s"].default
 _SEE = "all keys stand in docs/live.md"
 # Keys of the configuration that say nothing about a stream, what may stand there nevertheless, and why nothing else may.
@@ -57,8 +59,7 @@ def load_cameras(
         document = read_yaml(file)
         mode = file.stat().st_mode
     except ConfigError as error:
-        # What YAML quotes may be a password.
-        raise ConfigError(re.sub(r"'[^']*'", "'...'", error.problem), hint=error.hint) from None
+        raise ConfigError(_QUOTED.sub(lambda found: found[0] if found["harmless"] else "'...'", error.problem), hint=error.hint) from None
     exposed = f"other users of this machine may read the password: chmod 600 {file.name}, or write ${{VAR}} or a file for it" if mode & OTHERS_READ else None
     return streaming_from(document, values, name=file.name, profile=profile, said_as=said_as, exposed=exposed, **over)
 

@@ -6,6 +6,7 @@ memory that processes share.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -14,7 +15,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
-_LARGEST = 1 << 20  # bytes of one message: a camera's whole configuration is a hundredth of it
+# Bytes that travel in the socket, whose buffer the kernel may limit to 200 KB; a camera's whole configuration is a sixth of it.
+_INLINE = 64 << 10
+_LARGEST = 16 << 20  # of any message: the state of ten thousand cameras
+_IN_FILE = b"+"  # in place of a message that is in the last file beside it
 _MOST_FDS = 16
 
 Message = dict[str, Any]
@@ -31,7 +35,7 @@ class Channel:
         self._end = end
         end.setblocking(False)
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
-            end.setsockopt(socket.SOL_SOCKET, option, _LARGEST)
+            end.setsockopt(socket.SOL_SOCKET, option, 1 << 20)
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
@@ -63,12 +67,18 @@ class Channel:
 
         `fds` stay open here and are opened anew at the other end.
         """
-        try:
-            socket.send_fds(self._end, [json.dumps(message, separators=(",", ":")).encode()], list(fds))
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            raise ChannelClosedError(str(error)) from error
+        data, files = json.dumps(message, separators=(",", ":")).encode(), list(fds)
+        with contextlib.ExitStack() as stack:
+            if len(data) > _INLINE:
+                file = stack.enter_context(open(os.memfd_create("anonymizer", os.MFD_CLOEXEC), "wb", buffering=0))
+                file.write(data)
+                data, files = _IN_FILE, [*files, file.fileno()]
+            try:
+                socket.send_fds(self._end, [data], files)
+            except BlockingIOError:
+                return False
+            except OSError as error:
+                raise ChannelClosedError(str(error)) from error
         return True
 
     def receive(self, timeout_s: float | None = 0.0) -> tuple[Message, list[int]] | None:
@@ -79,7 +89,7 @@ class Channel:
         if not self.wait(timeout_s):
             return None
         try:
-            data, fds, _, _ = socket.recv_fds(self._end, _LARGEST, _MOST_FDS)
+            data, fds, _, _ = socket.recv_fds(self._end, _INLINE, _MOST_FDS)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -88,6 +98,9 @@ class Channel:
             raise ChannelClosedError("the other end is closed")
         for fd in fds:
             os.set_inheritable(fd, False)
+        if data == _IN_FILE and fds:
+            with open(fds.pop(), "rb", buffering=0) as file:
+                data = os.pread(file.fileno(), _LARGEST, 0)
         message = json.loads(data)
         if not isinstance(message, dict):
             raise ValueError("what came is no message")

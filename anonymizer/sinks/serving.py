@@ -64,7 +64,7 @@ class Serving:
     async def run(self) -> None:
         """Until the supervisor says stop; ChannelClosedError once it is gone."""
         loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda _, context: _log.warning("%s", context["message"]))
+        loop.set_exception_handler(lambda _, context: _log.warning("%s", context["message"], exc_info=context.get("exception")))
         loop.add_reader(self._channel.fileno(), self._receive)
         try:
             while not self._over.is_set():

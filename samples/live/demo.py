@@ -93,6 +93,7 @@ def main() -> int:
     if (why := why_not_free(Server(port=PORT))) is not None:
         print(f"the test camera cannot start at {why}: another `make live` runs, or some other program", file=sys.stderr)
         return 2
+    print("coding the clip as a camera would ...", flush=True)
     with camera(Path(sys.argv[1])) as address:
         print(f"  camera  {address}", flush=True)
         with subprocess.Popen([sys.executable, "-m", "anonymizer", "stream", address, "--name", NAME]) as process:

@@ -212,6 +212,8 @@ def test_passwords_that_others_may_read_are_warned_of(here: Path, monkeypatch: p
         ("cameras:\n  gate: rtsp://a/1\n  gate: rtsp://b/1\n", "cameras.yaml: line 3: the key gate stands twice"),
         (f"cameras:\n  gate: *{SECRET}\n", "cameras.yaml: line 2: found undefined alias '...'"),
         (f"cameras:\n  gate: {{url: !{SECRET} x}}\n", "cameras.yaml: line 2: could not determine a constructor for the tag '...'"),
+        ("cameras:\n\tgate: rtsp://a/1\n", r"cameras.yaml: line 2: found character '\t' that cannot start any token"),
+        ("cameras: [rtsp://a/1\nweb: x\n", "cameras.yaml: line 2: expected ',' or ']', but got ':'"),
         ("- rtsp://a/1\n", "cameras.yaml: holds no keys"),
     ],
 )

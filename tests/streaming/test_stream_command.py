@@ -200,6 +200,13 @@ def test_port_that_somebody_has_is_refused_at_the_start_and_warned_of_by_a_check
     assert streamed(CAMERA, "--serve", place).serve is not None
 
 
+def test_address_that_is_not_up_yet_is_left_to_the_server_that_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+    assert listening.why_not_free(Server(host="192.0.2.7", port=8554)) is None, "no machine has this address: RFC 5737"
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        assert listening.why_not_free(Server(host="127.0.0.1", port=taken.getsockname()[1])) is not None
+
+
 def test_check_tries_folders(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (here / "file").write_text("")
     assert typer.main.get_command(app).main(["stream", CAMERA, "--record", "file/deep", "--hls", "new/deep", "--check"], standalone_mode=False) == 0

@@ -163,3 +163,15 @@ def test_name_that_no_file_system_takes_is_refused(tmp_path: Path) -> None:
     file.write_text(f"cameras: {{gate: {'a' * 5000}}}", "utf-8")
     with pytest.raises(ConfigError, match="no such file"):
         load_cameras(file)
+
+
+def test_state_of_hundreds_of_cameras_arrives() -> None:
+    ours, theirs = Channel.pair()
+    sent = {"cameras": {f"camera{index}": {"outputs": ["x" * 1000]} for index in range(1000)}}
+    with ours, theirs, open(os.devnull, "rb") as file:
+        assert ours.send(sent, [file.fileno()])
+        received = theirs.receive(1.0)
+        assert received is not None
+        message, fds = received
+        assert (message, len(fds)) == (sent, 1), "the file that carried it is no file of the message"
+        os.close(fds[0])

@@ -11,14 +11,13 @@ import os
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from tests.streaming.bench.coded import Coding, PaintedEncoder
+from tests.streaming.bench.coded import Coding, Counting, PaintedEncoder
 
 SYSTEM_PYTHON = Path("/usr/bin/python3")
 _SCRIPT = Path(__file__).with_name("gst_server.py")
@@ -70,17 +69,15 @@ def push_target(file: Path, port: int | None = None) -> Iterator[str]:
         yield f"rtsp://127.0.0.1:{port}/push"
 
 
-class GstCamera:
+class GstCamera(Counting):
     """A live camera behind GStreamer's RTSP server."""
 
     def __init__(self, folder: Path, coding: Coding | None = None, *, port: int | None = None, first_counter: int = 0) -> None:
-        self.coding = coding or Coding()
+        super().__init__(coding, first_counter)
         if self.coding.codec != "h264":
             raise ValueError("GStreamer's camera speaks H.264 only")
         self.port = port or free_port()
-        self._first_counter = first_counter
         self._fifo = folder / "camera.h264"
-        self._began_s = time.monotonic()
         self._stopping = threading.Event()
         self._feeder = threading.Thread(target=self._feed, name="gst-camera", daemon=True)
         self._exits = contextlib.ExitStack()
@@ -88,15 +85,6 @@ class GstCamera:
     @property
     def url(self) -> str:
         return f"rtsp://127.0.0.1:{self.port}/camera"
-
-    @property
-    def counter(self) -> int:
-        """The frame that the camera shows now."""
-        return self.counter_at(time.monotonic())
-
-    def counter_at(self, monotonic_s: float) -> int:
-        """The frame that the camera showed then."""
-        return self._first_counter + int((monotonic_s - self._began_s) * self.coding.rate)
 
     def __enter__(self) -> Self:
         os.mkfifo(self._fifo, 0o600)

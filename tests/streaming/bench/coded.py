@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -45,6 +46,24 @@ class Coding:
     @property
     def encoder(self) -> str:
         return {"h264": "libx264", "hevc": "libx265"}[self.codec]
+
+
+class Counting:
+    """A camera whose counter rises with the clock, whether anybody looks or not; every coding of one camera has its rate."""
+
+    def __init__(self, coding: Coding | None, first_counter: int) -> None:
+        self.coding = coding or Coding()
+        self.first_counter, self.rate = first_counter, self.coding.rate
+        self.began_s = time.monotonic()
+
+    @property
+    def counter(self) -> int:
+        """The frame that the camera shows now."""
+        return self.counter_at(time.monotonic())
+
+    def counter_at(self, monotonic_s: float) -> int:
+        """The frame that the camera showed then."""
+        return self.first_counter + int((monotonic_s - self.began_s) * self.rate)
 
 
 @dataclass(frozen=True, slots=True)

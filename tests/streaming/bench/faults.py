@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Kind = Literal[
     "refuse",  # nobody listens
@@ -23,6 +23,7 @@ Kind = Literal[
     "frozen_pts",  # RTP time stands still
     "blank",  # no frame is made: the camera's own encoder hangs, RTSP lives
 ]
+KINDS: tuple[Kind, ...] = get_args(Kind)
 ONCE = ("reset", "coding", "pts")
 
 
@@ -104,3 +105,21 @@ class Faults:
                 changed[self.dice.randrange(head_bytes, len(packet))] ^= self.dice.randrange(1, 256)
             return bytes(changed)
         return packet
+
+
+class Faulty:
+    """What fails on request."""
+
+    def __init__(self, seed: int, kinds: tuple[Kind, ...]) -> None:
+        self.faults = Faults(seed)
+        self._kinds = kinds
+
+    def fault(self, kind: Kind, *, seconds: float | None = None, **values: Any) -> Fault:
+        """Begin a fault; several of different kinds may be at work at once."""
+        if kind not in self._kinds:
+            raise ValueError(f"a {type(self).__name__} cannot do {kind}: it knows {', '.join(self._kinds)}")
+        return self.faults.add(kind, seconds, values)
+
+    def clear(self) -> None:
+        """End every fault."""
+        self.faults.clear()

@@ -16,10 +16,10 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from tests.streaming.bench.coded import CodedFrame, Coding, PaintedEncoder, is_idr, is_parameter_set, nal_type
-from tests.streaming.bench.faults import Fault, Faults, Kind
+from tests.streaming.bench.coded import CodedFrame, Coding, Counting, PaintedEncoder, is_idr, is_parameter_set, nal_type
+from tests.streaming.bench.faults import KINDS, Faulty, Kind
 from tests.streaming.bench.rtp import CLOCK, interleaved, sender_report
 from tests.streaming.bench.rtsp_session import Session
 
@@ -27,8 +27,8 @@ _RTP_HEAD, _NAL_HEAD = 12, 3  # what damage spares: packets and fragments stay w
 _REPORT_EVERY_S = 2.0
 
 
-class MiniCamera:
-    """Live from the first moment on: the counter rises with the clock, whether anybody looks or not. Every coding of one camera has its rate."""
+class MiniCamera(Counting, Faulty):
+    """Live from the first moment on, served from a thread of its own."""
 
     def __init__(
         self,
@@ -40,15 +40,12 @@ class MiniCamera:
         announce_parameter_sets: bool = True,
         on_frame: Callable[[CodedFrame, int], None] | None = None,
     ) -> None:
-        self.coding = coding or Coding()
-        self.faults = Faults(seed)
+        Counting.__init__(self, coding, first_counter)
+        Faulty.__init__(self, seed, KINDS)
         self._announce = announce_parameter_sets
         self._on_frame = on_frame
-        self._rate = self.coding.rate
         self._encoder = PaintedEncoder(self.coding)
         self._parameter_sets: tuple[bytes, ...] = ()
-        self._first_counter = first_counter
-        self._began_s = time.monotonic()
         self._frames_made = 0
         self._rtp_offset = self.faults.dice.randrange(1 << 31)
         self._held_timestamp: int | None = None
@@ -66,23 +63,6 @@ class MiniCamera:
     @property
     def url(self) -> str:
         return f"rtsp://127.0.0.1:{self.port}/camera"
-
-    @property
-    def counter(self) -> int:
-        """The frame that the camera shows now."""
-        return self.counter_at(time.monotonic())
-
-    def counter_at(self, monotonic_s: float) -> int:
-        """The frame that the camera showed then."""
-        return self._first_counter + int((monotonic_s - self._began_s) * self._rate)
-
-    def fault(self, kind: Kind, *, seconds: float | None = None, **values: Any) -> Fault:
-        """Begin a fault; several of different kinds may be at work at once."""
-        return self.faults.add(kind, seconds, values)
-
-    def clear(self) -> None:
-        """End every fault."""
-        self.faults.clear()
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -103,7 +83,7 @@ class MiniCamera:
             while not self._stopping.is_set():
                 self._keep_door()
                 self._end_connections()
-                due_s = self._began_s + (self._frames_made + 1) / self._rate
+                due_s = self.began_s + (self._frames_made + 1) / self.rate
                 wait_s = min(0.02, max(0.0, due_s - time.monotonic()))
                 for key, _ in self._selector.select(wait_s):
                     self._accept() if key.data is None else self._serve(key.data)
@@ -212,7 +192,7 @@ class MiniCamera:
 
     def _tick(self) -> None:
         """The frame that is due; frames that this machine was too slow for are left out, as a camera's are."""
-        index = int((time.monotonic() - self._began_s) * self._rate)
+        index = int((time.monotonic() - self.began_s) * self.rate)
         self._frames_made = index
         playing = [session for session in self._sessions if session.is_playing]
         self.viewers = len(playing)
@@ -220,7 +200,7 @@ class MiniCamera:
             return
         keyless = self.faults.get("keyless")
         wants_key = keyless is None and not self.coding.intra_refresh and any(session.needs_key for session in playing)
-        frame = self._encoder.encode(self._first_counter + index, key=wants_key)
+        frame = self._encoder.encode(self.first_counter + index, key=wants_key)
         if frame.is_key:
             self._learn_parameter_sets(frame)
         timestamp = self._timestamp(index)
@@ -237,7 +217,7 @@ class MiniCamera:
         jump = self.faults.take("pts")
         if jump is not None:
             self._rtp_offset += round(jump.values["jump_s"] * CLOCK)
-        timestamp = self._rtp_offset + index * CLOCK // self._rate
+        timestamp = self._rtp_offset + index * CLOCK // self.rate
         if not self._hits("frozen_pts"):
             self._held_timestamp = None
             return timestamp

@@ -15,25 +15,25 @@ import struct
 import threading
 import time
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import urlsplit, urlunsplit
 
 from tests.streaming.bench.arrivals import Arrivals
-from tests.streaming.bench.faults import Fault, Faults, Kind
+from tests.streaming.bench.faults import Faulty, Kind
 from tests.streaming.bench.rtp import interleaved
 
 _HEAD_BYTES = 15  # of RTP and of the NAL unit: what damage spares
 _POLL_S = 0.05
-_KINDS = ("refuse", "mute", "stall", "reset", "garbage", "drop", "damage")
+_KINDS: tuple[Kind, ...] = ("refuse", "mute", "stall", "reset", "garbage", "drop", "damage")
 
 
-class Relay:
+class Relay(Faulty):
     """Listens on loopback and connects to the server of `target` for each connection. `upstream`: packets to the server are those that fail."""
 
     def __init__(self, target: str, *, port: int = 0, seed: int = 1, upstream: bool = False) -> None:
         self._target = urlsplit(target)
         self._upstream = upstream
-        self.faults = Faults(seed)
+        super().__init__(seed, _KINDS)
         self._stopping = threading.Event()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._lock = threading.Lock()
@@ -48,19 +48,9 @@ class Relay:
     def url(self) -> str:
         return urlunsplit(self._target._replace(netloc=f"127.0.0.1:{self.port}"))
 
-    def fault(self, kind: Kind, *, seconds: float | None = None, **values: Any) -> Fault:
-        """Begin a fault."""
-        if kind not in _KINDS:
-            raise ValueError(f"a relay cannot do {kind}: that is the camera's")
-        return self.faults.add(kind, seconds, values)
-
     def came_s(self, pts: int | None) -> float | None:
         """When a frame of the newest connection came, by its presentation time in ticks of RTP's clock."""
         return self._arrivals.of(pts)
-
-    def clear(self) -> None:
-        """End every fault."""
-        self.faults.clear()
 
     def __enter__(self) -> Self:
         self._thread.start()
