@@ -40,7 +40,7 @@ demo: $(OUT)/street.mp4  ## make an environment, install, build the sample clip,
 	@echo; echo "before:  $(OUT)/street.mp4"; echo "after:   $(OUT)/street_anonymized.mp4"; echo "stills:  $(OUT)/before.jpg $(OUT)/after.jpg"
 
 $(VENV)/installed-live: pyproject.toml $(VENV)/installed
-	@$(PIP) install --quiet --no-compile --editable '.[live]'
+	@echo "installing what the page needs ..."; $(PIP) install --quiet --no-compile --editable '.[live]'
 	@touch $@
 
 live: $(OUT)/street.mp4 $(VENV)/installed-live  ## a test camera, the live filter and its page, until Ctrl-C

@@ -164,7 +164,9 @@ class _Reading:
             raise self.place.error(where, "url", "is missing", "write an address, a file or a webcam's number, or url_file: FILE")
         scheme = scheme_of(url)
         if scheme is None and not (url.isascii() and url.isdigit()) and not os.path.exists(url):  # Path.exists raises for names that are too long
-            raise self.place.error(where, "url", f"{Path(url).name}: there is no such file", "an address begins with rtsp:// or another scheme")
+            raise self.place.error(
+                where, "url", f"{Path(url).name}: there is no such file", "name a file that exists, or an address that begins with rtsp:// or another scheme"
+            )
         if scheme is not None and scheme not in INPUT_SCHEMES:
             raise self.place.error(where, "url", f"nothing is read from {scheme}://", f"there are {', '.join(INPUT_SCHEMES)}, a file, and a webcam's number")
         if scheme is not None and (fault := fault_of(url)) is not None:

@@ -42,7 +42,7 @@ def _read(section: Mapping[str, Any], kind: str, references: References, place: 
     host = "127.0.0.1" if host is None else str(host)
     host = f":{host}" if host.isascii() and host.isdigit() else host
     if (found := host_and_port(host, PORTS[kind])) is None:
-        raise place.error("", kind, "is no place to listen at", f"write host and port, for instance 127.0.0.1:{PORTS[kind]}")
+        raise place.error("", kind, "is no place to listen at", f"write host and port, for instance 127.0.0.1:{PORTS[kind]}; ports end at 65535")
     values: dict[str, Any] = {"host": found[0], "port": found[1] if section.get("port") is None else section["port"]}
     values |= {key: references.text(section, kind, key) for key in ("user", "password", "token", *_FILES)}
     try:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anonymizer.geometry import Geometry
     from anonymizer.types import Decision, Frame
 
+_TO_COVER = "to be covered"
 EPILOG = exit_codes(0, 1, 2, 3, 4, 5, 6, 130, 143)
 
 
@@ -60,12 +61,12 @@ def detect(
         listing.add(_frame_json(frame, decision, geometry))
 
     detect_file = detect_still if kind_of(Path(source)) == "image" else detect_video
-    with ProgressShow(Path(source).name, quiet=quiet or as_json) as show:
+    with ProgressShow(Path(source).name, quiet=quiet or as_json, covered=_TO_COVER) as show:
         report = detect_file(Path(source), equipment, plan=plan, overwrite=overwrite, on_frame=list_frame if as_json else None, progress=show)
     if as_json:
         listing.end({"report": report.to_json()})
     elif not quiet:
-        say_rows(summary_rows(report, covered="to be covered"))
+        say_rows(summary_rows(report, covered=_TO_COVER))
 
 
 def _frame_json(frame: Frame, decision: Decision, geometry: Geometry) -> dict[str, Any]:

@@ -23,8 +23,9 @@ _BETWEEN_DRAWINGS_S = 0.1
 class ProgressShow:
     """Called with each Progress; shows as much of it as the place it goes to can bear."""
 
-    def __init__(self, name: str, *, quiet: bool) -> None:
+    def __init__(self, name: str, *, quiet: bool, covered: str = "covered") -> None:
         self._name = on_one_line(name)
+        self._covered = covered
         self._quiet = quiet
         self._drawn: RichProgress | None = None
         self._task: TaskID | None = None
@@ -51,18 +52,18 @@ class ProgressShow:
             return
         self._last_s = now_s
         if self._drawn is not None and self._task is not None:
-            self._drawn.update(self._task, completed=progress.frames_done, total=progress.frames_expected, words=progress_words(progress))
+            self._drawn.update(self._task, completed=progress.frames_done, total=progress.frames_expected, words=progress_words(progress, self._covered))
         else:
-            tell(f"{self._name}: {progress_words(progress)}")
+            tell(f"{self._name}: {progress_words(progress, self._covered)}")
 
 
-def progress_words(progress: Progress) -> str:
+def progress_words(progress: Progress, covered: str = "covered") -> str:
     """ "120/300 frames, 24.8 frames/s, 0:07 left, 85 covered"."""
     frames = f"{progress.frames_done}/{progress.frames_expected}" if progress.frames_expected else str(progress.frames_done)
     words = [f"{frames} frames", f"{progress.frames_per_s:.1f} frames/s"]
     if progress.remaining_s is not None:
         words.append(f"{_clock(progress.remaining_s)} left")
-    return ", ".join([*words, f"{progress.covered} covered"])
+    return ", ".join([*words, f"{progress.covered} {covered}"])
 
 
 def _clock(seconds: float) -> str:

@@ -169,13 +169,13 @@ def _finished(settings: Streaming) -> Streaming:
                 changes[kind] = Server(host=host, port=port)
             if missing := _missing():
                 del changes["web"]
-                changes["warnings"] = (*settings.warnings, f"no page, {missing} is not installed: {_GET_PAGE}")
+                changes["warnings"] = (*settings.warnings, f"no page without {missing}: {_GET_PAGE}")
     return settings.model_copy(update=changes)
 
 
 def _require_page(settings: Streaming) -> None:
     if settings.web is not None and (missing := _missing()):
-        raise ConfigError(f"a page needs {missing}, which is not installed", hint=_GET_PAGE)
+        raise ConfigError(f"no page without {missing}", hint=_GET_PAGE)
 
 
 def _missing() -> str:

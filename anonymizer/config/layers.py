@@ -27,6 +27,7 @@ _LONGEST_SAID = 300  # characters: a wrong value may be as long as the file, and
 _SAID = reprlib.Repr()
 _SAID.maxlevel, _SAID.maxstring, _SAID.maxother = 2, 100, 100
 _BARE_COLOR = re.compile(r"^[ \t]*color:[ \t]+(#[0-9a-fA-F]{3,8})[ \t]*$", re.MULTILINE)
+_AS_YAML = "write it as YAML: a key, a colon, a value"
 _SEE_KEYS = "see all keys and their values with: anonymizer config keys"
 _MOST_BYTES = 1 << 20  # of a file of your own; the longest profile has some thousands
 
@@ -152,15 +153,16 @@ def _read_yaml(text: str, name: str) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}: " if mark is not None else ""
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(_cut(f"{name}: {where}{problem}"), hint="write it as YAML: a key, a colon, a value") from error
+        hint = "YAML is indented with spaces, never with tabs" if "'\\t'" in problem else _AS_YAML
+        raise ConfigError(_cut(f"{name}: {where}{problem}"), hint=hint) from error
     except ValueError as error:  # A date without such a day, a number of more digits than Python reads.
         raise ConfigError(_cut(f"{name}: a value cannot be read ({error})"), hint="write dates and long numbers in quotes") from error
     except RecursionError as error:
-        raise ConfigError(f"{name}: is nested too deeply", hint="write it as YAML: a key, a colon, a value") from error
+        raise ConfigError(f"{name}: is nested too deeply", hint=_AS_YAML) from error
     if found is None:
         return {}
     if not isinstance(found, dict):
-        raise ConfigError(f"{name}: holds no keys", hint="write it as YAML: a key, a colon, a value")
+        raise ConfigError(f"{name}: holds no keys", hint=_AS_YAML)
     return found
 
 

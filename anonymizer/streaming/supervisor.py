@@ -84,6 +84,7 @@ class Supervisor:
         self._asked.add(number)
 
     def _begin(self) -> None:
+        self._say("the detector is loading")
         self._start(self._detector)
         for role, server in (("serve", self._settings.serve), ("web", self._settings.web)):
             self._open_server(role, server)

@@ -224,6 +224,13 @@ def test_file_that_is_no_yaml_is_refused_without_its_secret(here: Path, text: st
     assert caught.value.problem == problem
 
 
+def test_tab_is_named_as_what_is_wrong(here: Path) -> None:
+    (here / "cameras.yaml").write_text("cameras:\n\tgate: rtsp://a/1\n")
+    with pytest.raises(ConfigError) as caught:
+        load_cameras(here / "cameras.yaml")
+    assert caught.value.hint == "YAML is indented with spaces, never with tabs"
+
+
 def test_command_line_is_laid_over_the_file(here: Path) -> None:
     (here / "cameras.yaml").write_text(
         "defaults: {preset: balanced, lookahead_s: 1}\nserve: 127.0.0.1:1\ncameras: {gate: 0, yard: {url: 1, zones: '0,0,9,9'}}\n"

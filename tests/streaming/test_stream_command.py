@@ -67,7 +67,7 @@ def test_without_the_extra_there_is_no_page_unless_it_was_asked_for(monkeypatch:
     settings = streamed(CAMERA)
     assert settings.web is None
     assert "video-anonymizer[live]" in settings.warnings[0]
-    with pytest.raises(ConfigError, match="a page needs aiohttp, prometheus_client") as caught:
+    with pytest.raises(ConfigError, match="no page without aiohttp, prometheus_client") as caught:
         streamed(CAMERA, "--page", "127.0.0.1:8080")
     assert caught.value.hint == "pip install 'video-anonymizer[live]'"
     assert streamed(CAMERA, "--record", "r").web is None
