@@ -104,7 +104,8 @@ def streaming_from(
         warnings.append(f"{', '.join(dict.fromkeys(references.literals))}: {exposed}")
     warnings += references.open_files
     require_apart(cameras, servers.get("serve"), place)
-    return Streaming(cameras=cameras, serve=servers.get("serve"), web=servers.get("web"), warnings=tuple(warnings))
+    filled = frozenset(references.filled)
+    return Streaming(cameras=cameras, serve=servers.get("serve"), web=servers.get("web"), warnings=tuple(warnings), filled=filled)
 
 
 def differences(old: Streaming, new: Streaming) -> Differences:

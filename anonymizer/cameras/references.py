@@ -51,6 +51,7 @@ class References:
         self._place = place
         self._environment = environment
         self.literals: list[str] = []  # keys that hold a secret as it is
+        self.filled: set[str] = set()  # what variables put into addresses, but for their hosts
         self.open_files: list[str] = []  # keys that name a file with a secret, which other users may read
 
     def text(self, section: Mapping[str, Any], where: str, key: str) -> str | None:
@@ -73,6 +74,7 @@ class References:
         if not value.strip():
             raise self._place.error(where, key, "is empty", "write a text, or leave it out")
         user_end = value.rfind("@") if in_address else -1
+        host = _host_in(value) if in_address else None
 
         def value_of(found: re.Match[str]) -> str:
             name = found[1]
@@ -85,7 +87,11 @@ class References:
                     "set it" if key.endswith("_file") else f"set it, or put the text in a file and name that: {key}_file",
                 )
             # A password with @ or / in it would end the user's part of an address too early.
-            return _escaped(self._environment[name]) if found.start() < user_end else self._environment[name]
+            text = _escaped(self._environment[name]) if found.start() < user_end else self._environment[name]
+            # A whole address is none: its own secrets are found in it.
+            if host is not None and found.start() not in host and "://" not in text:
+                self.filled.add(text)
+            return text
 
         return _VARIABLE.sub(value_of, value)
 
@@ -101,6 +107,17 @@ class References:
         if _holds_a_secret(key.removesuffix("_file"), text) and Path(file).stat().st_mode & OTHERS_READ:
             self.open_files.append(f"{self._place.at(where, key)}: other users of this machine may read it: chmod 600 {Path(file).name}")
         return text
+
+
+def _host_in(address: str) -> range | None:
+    """Where host and port stand in an address that is not filled in yet; None where none can be told from the rest."""
+    scheme, mark, rest = _VARIABLE.sub(lambda found: "_" * len(found[0]), address).partition("://")
+    if not mark:
+        return None
+    first = len(scheme) + len(mark) + rest.rfind("@") + 1
+    end = re.search(r"[/?#]|$", address[first:])
+    assert end is not None
+    return range(first, first + end.start())
 
 
 def _escaped(value: str) -> str:

@@ -9,7 +9,7 @@ import base64
 from collections.abc import Iterable, Iterator
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from anonymizer.cameras.addresses import CUSTOM, scheme_of, shown_url, stream_key
+from anonymizer.cameras.addresses import CUSTOM, path_keys, scheme_of, shown_url, stream_key
 from anonymizer.cameras.settings import Push, Server, Streaming
 
 __all__ = ["masked", "secrets_of", "shown_url", "url_secrets"]
@@ -17,7 +17,7 @@ __all__ = ["masked", "secrets_of", "shown_url", "url_secrets"]
 _MASK = "***"
 # Shorter ones would be found in every other word, and each mask would give one away. They are masked as "user:password" only.
 _LEAST = 4
-_LEAST_VALUE = 8  # of a query: "main", "h264" and "true" are no secrets
+_LEAST_VALUE = 8  # of a query: "main", "h264" and "true" are no secrets; and of a variable
 _TELLING = ("auth", "key", "pass", "pw", "secret", "sig", "token")
 
 
@@ -28,6 +28,9 @@ def secrets_of(streaming: Streaming) -> frozenset[str]:
     for camera in streaming.cameras:
         for url in [camera.url, *(output.url for output in camera.outputs if isinstance(output, Push))]:
             found |= set(url_secrets(url))
+    for value in streaming.filled:
+        if len(value) >= _LEAST_VALUE:
+            found |= set(_forms(value))
     for server in (streaming.serve, streaming.web):
         if server is not None:
             found |= set(_of_server(server))
@@ -69,6 +72,8 @@ def url_secrets(url: str) -> Iterator[str]:
             yield from _forms(value)
     if (key := stream_key(url)) is not None and len(key) >= _LEAST_VALUE:
         yield from _forms(key)
+    for part in path_keys(url):
+        yield from _forms(part)
 
 
 def _of_server(server: Server) -> Iterator[str]:
@@ -84,6 +89,3 @@ def _forms(secret: str) -> Iterator[str]:
     """As it is written, decoded, and percent-encoded in both fashions."""
     plain = unquote(secret)
     yield from (secret, plain, quote(plain, safe=""), quote(plain))
-
-
-_of_url = url_secrets

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from anonymizer.config import Config
 
+SIZE = r"[1-9]\d{0,4}x[1-9]\d{0,4}"  # of a picture, "1920x1080"
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
 
 
@@ -79,6 +80,7 @@ class Camera(_Section):
     stale_s: Annotated[float, Field(ge=0.2, le=60)] = 2.0
     open_timeout_s: Annotated[float, Field(ge=1, le=120)] = 10.0
     read_timeout_s: Annotated[float, Field(ge=1, le=120)] = 5.0
+    zones_for: Annotated[str, Field(pattern=f"^{SIZE}$")] | None = None  # the picture's size that zones were drawn in; None: the first one's
     outputs: tuple[Output, ...] = ()
 
 
@@ -89,6 +91,7 @@ class Streaming(_Section):
     serve: Server | None = None  # RTSP: rtsp://host:port/NAME
     web: Server | None = None  # page, HLS, snapshots, metrics, health
     warnings: tuple[str, ...] = ()  # what whoever wrote this should know, in words without secrets
+    filled: frozenset[str] = Field(default=frozenset(), repr=False)  # what `${VAR}` put into addresses: who writes a value there keeps it from being seen
 
 
 def as_message(section: _Section) -> dict[str, Any]:

@@ -7,10 +7,12 @@ memory that processes share.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import select
 import socket
+import stat
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +22,7 @@ _INLINE = 64 << 10
 _LARGEST = 16 << 20  # of any message: the state of ten thousand cameras
 _IN_FILE = b"+"  # in place of a message that is in the last file beside it
 _MOST_FDS = 16
+_FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS)  # the last: too many files are under way unread
 
 Message = dict[str, Any]
 
@@ -75,9 +78,9 @@ class Channel:
                 data, files = _IN_FILE, [*files, file.fileno()]
             try:
                 socket.send_fds(self._end, [data], files)
-            except BlockingIOError:
-                return False
             except OSError as error:
+                if error.errno in _FULL:
+                    return False
                 raise ChannelClosedError(str(error)) from error
         return True
 
@@ -94,20 +97,44 @@ class Channel:
             return None
         except OSError as error:
             raise ChannelClosedError(str(error)) from error
-        if not data:
-            raise ChannelClosedError("the other end is closed")
-        for fd in fds:
-            os.set_inheritable(fd, False)
-        if data == _IN_FILE and fds:
-            with open(fds.pop(), "rb", buffering=0) as file:
-                data = os.pread(file.fileno(), _LARGEST, 0)
-        message = json.loads(data)
-        if not isinstance(message, dict):
-            raise ValueError("what came is no message")
-        return message, fds
+        try:
+            if not data:
+                raise ChannelClosedError("the other end is closed")
+            for fd in fds:
+                os.set_inheritable(fd, False)
+            return _message(_content(fds.pop()) if data == _IN_FILE and fds else data), fds
+        except BaseException:
+            # Whoever speaks nonsense must not use up the files that this process may open.
+            for fd in fds:
+                os.close(fd)
+            raise
 
     def wait(self, timeout_s: float | None) -> bool:
         """Whether something can be received, or the other end is gone."""
         poll = select.poll()
         poll.register(self._end, select.POLLIN)
         return bool(poll.poll(None if timeout_s is None else max(0, round(timeout_s * 1000))))
+
+
+def _content(fd: int) -> bytes:
+    """What stands in the file of a large message; the file is closed."""
+    try:
+        found = os.fstat(fd)
+        # A pipe cannot be read so, and whoever waits for a device may wait for ever.
+        if not stat.S_ISREG(found.st_mode) or found.st_size > _LARGEST:
+            raise ValueError("what came is no message")
+        return os.pread(fd, _LARGEST, 0)
+    except OSError as error:
+        raise ValueError("what came is no message") from error
+    finally:
+        os.close(fd)
+
+
+def _message(data: bytes) -> Message:
+    try:
+        message = json.loads(data)
+    except RecursionError:
+        raise ValueError("what came is no message") from None
+    if not isinstance(message, dict):
+        raise ValueError("what came is no message")
+    return message

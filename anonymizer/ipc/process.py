@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from anonymizer.ipc.channel import Channel, ChannelClosedError, Message
+from anonymizer.ipc.words import require_ours
 
 FIRST_BACKOFF_S, MOST_BACKOFF_S = 1.0, 30.0
 HEALTHY_S = 60.0  # so long without an end, and the next restart is quick again
@@ -21,6 +22,7 @@ START_WITHIN_S = 60.0  # until the first word: who kills those that a busy machi
 SILENT_S = 5.0
 _MOST_SILENT_S = 180.0  # whatever it says: a camera may take two minutes to answer
 _KEPT_LINES = 20
+_MOST_MESSAGES = 200  # heard at once: one that never stops talking must not keep its supervisor from all others
 _GONE_WITHIN_S = 1.0  # after SIGKILL; one that the kernel holds, in a stalled device or disk, is left to it
 
 
@@ -56,6 +58,7 @@ class Watched:
     _backoff: Backoff = field(default_factory=Backoff)
     _started_s: float = 0.0
     _silent_at_s: float = 0.0
+    _broken: str | None = None  # why it has to be killed, although it speaks
     start_at_s: float = 0.0
 
     @property
@@ -93,36 +96,39 @@ class Watched:
         self._started_s = time.monotonic()
         self._silent_at_s = self._started_s + START_WITHIN_S
         self.figures = {}
+        self._broken = None
         return ours
 
-    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
-        """Tell it something, if it lives; one that is gone is noticed elsewhere."""
+    def send(self, message: Message, fds: Sequence[int] = (), *, may_be_lost: bool = False) -> None:
+        """Tell it something, if it lives; one that is gone is noticed elsewhere.
+
+        One that did not take what must not be lost is killed: it would wait for ever for a camera, and comes back with all of them.
+        """
         if self.channel is not None:
             with contextlib.suppress(ChannelClosedError):
-                self.channel.send(message, fds)
+                if not self.channel.send(message, fds) and not may_be_lost:
+                    self._broken = "did not take what it was sent and was killed"
 
     def heard(self) -> list[Message]:
-        """Everything it said since the last time; the last word may be why it ended."""
+        """What it said since the last time, some hundred messages at most; the last word may be why it ended."""
         messages: list[Message] = []
-        is_ours = True
         try:
-            while self.channel is not None and (found := self.channel.receive(0)) is not None:
+            while self.channel is not None and len(messages) < _MOST_MESSAGES and (found := self.channel.receive(0)) is not None:
                 message, fds = found
                 for fd in fds:
                     os.close(fd)
+                require_ours(message, self.role)
                 messages.append(message)
         except ChannelClosedError:
             pass
         except ValueError:
-            is_ours = False  # No process of ours speaks so: it is somebody else's now, and is killed.
+            self._broken = "said what no process of ours says and was killed"  # It is somebody else's now.
         for message in messages:
             if message.get("beat"):
                 self.figures = message
-                self._silent_at_s = time.monotonic() + min(float(message.get("within_s", SILENT_S)), _MOST_SILENT_S)
+                self._silent_at_s = time.monotonic() + min(message.get("within_s", SILENT_S), _MOST_SILENT_S)
             if "fault" in message and message["fault"] != self.fault:
                 self.fault, self.fault_s = message["fault"], time.time()
-        if not is_ours:
-            self._silent_at_s = 0.0
         return messages
 
     def complaints(self) -> list[str]:
@@ -137,12 +143,14 @@ class Watched:
         return lines
 
     def ended(self, now_s: float) -> str | None:
-        """Why it is not alive any more, or None while it is; a silent one is killed. Sets when it may start again."""
+        """Why it is not alive any more, or None while it is; a silent or broken one is killed. Sets when it may start again."""
         if self._process is None:
             return None
         why = None
         if (code := self._process.poll()) is not None:
             why = f"ended with {code}" if code else "ended"
+        elif self._broken is not None:
+            why = self._broken
         elif now_s > self._silent_at_s:
             why = "said nothing for too long and was killed"
         if why is None:

@@ -6,6 +6,7 @@ picture until the stream is clean again.
 
 from __future__ import annotations
 
+import math
 import os
 import re
 import ssl
@@ -47,6 +48,9 @@ _PROTOCOLS = {
     "https": "https,tls,tcp,crypto",
 }
 _RTSP = ("rtsp", "rtsps")
+# Streams that say no times: FFmpeg counts 25 frames a second, whatever comes.
+_UNTIMED = ("mpjpeg", "mjpeg", "h264", "hevc")
+_LONGEST_GAP_S = 5.0  # between frames of a playlist: a clock that jumps ahead by more is not waited for
 # Lines that tell of something lost on the way (libavformat/rtpdec.c and the depacketizers); most are warnings.
 _LOST = re.compile(
     r"missed \d+ packets|max delay reached|jitter buffer|packet (loss|corrupt)|combination of S and E bit|unhandled type|too short", re.IGNORECASE
@@ -101,6 +105,7 @@ class CameraSource:
         self._size_wh = (0, 0)
         self._time_s = 0.0
         self._began_s = 0.0  # of this round of a file that is played again and again
+        self._is_untimed = False
         self._wanted_sound, self._on_sound = sound, on_sound
         self._sound: LiveSound | None = None
 
@@ -146,12 +151,14 @@ class CameraSource:
         assert self._container is not None
         assert self._decoder is not None
         plays_file = _scheme(self._url) == "" and webcam_device(self._url) is None
-        pace = _Pace()
+        # The segments of a playlist come at once, a file as fast as it is read.
+        is_paced = plays_file or self._container.format.name == "hls"
+        pace = _Pace(math.inf if plays_file else _LONGEST_GAP_S)
         while True:
             last_s = None
             for frame in self._connection_frames():
                 last_s = frame.time_s
-                if plays_file:
+                if is_paced:
                     pace.wait_for(self._began_s + frame.time_s)
                 yield replace(frame, time_s=self._began_s + frame.time_s) if plays_file else frame
             if not plays_file or last_s is None:
@@ -219,6 +226,8 @@ class CameraSource:
         rate = float(said) if said and 1 <= said <= 240 else 25.0
         # The first frame of an RTSP stream has no time: the first known one is that of the second.
         self._time_s = float(frame.pts * frame.time_base) if frame.pts is not None and frame.time_base is not None else self._time_s + 1 / rate
+        if self._is_untimed:
+            self._time_s = time.monotonic()
         return CameraFrame(
             self._time_s,
             planes,
@@ -247,6 +256,7 @@ class CameraSource:
             )
         if not self._container.streams.video:
             raise ValueError("it sends no picture")
+        self._is_untimed = scheme != "" and self._container.format.name in _UNTIMED
         stream = self._container.streams.video[0]
         audible = [audio for audio in self._container.streams.audio if has_decoder(audio)]
         if self._wanted_sound != "drop" and audible:
@@ -284,15 +294,16 @@ class CameraSource:
 
 
 class _Pace:
-    """Plays a file at its own speed."""
+    """Plays at its own speed what comes faster."""
 
-    def __init__(self) -> None:
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
         self._began_s: float | None = None
 
     def wait_for(self, time_s: float) -> None:
-        """Return when a frame's time has come."""
+        """Return when a frame's time has come; a wait beyond the longest is none, and time counts from here."""
         now_s = time.monotonic()
-        if self._began_s is None:
+        if self._began_s is None or not -self._longest_s <= self._began_s + time_s - now_s <= self._longest_s:
             self._began_s = now_s - time_s
         time.sleep(max(0.0, self._began_s + time_s - now_s))
 

@@ -55,6 +55,7 @@ class DiskWorker:
         self._output: Output | None = None
         self._format: StreamFormat | None = None
         self._retry_at_s = 0.0
+        self._next_tick_s = 0.0
         self._busy_since_s: float | None = None
         self._bug: BaseException | None = None
         self._receiver = PacketReceiver(self.feed.open())
@@ -109,14 +110,16 @@ class DiskWorker:
             self._output = self._make()
             if self._format is not None and item is not self._format:
                 self._output.take(self._format)
-        if item is None:
-            self._output.tick()
-            return
-        self._output.take(item)
+        if item is not None:
+            self._output.take(item)
         if isinstance(item, EncodedPacket):
             self.status.state = "up"
             self.status.packets += 1
             self.status.bytes += len(item.data)
+        # By the clock: while packets come, there is never a second without one.
+        if (now_s := time.monotonic()) >= self._next_tick_s:
+            self._next_tick_s = now_s + _TICK_S
+            self._output.tick()
 
     def _fail(self, error: BaseException) -> None:
         self._retry_at_s = time.monotonic() + RETRY_S

@@ -6,6 +6,7 @@ import contextlib
 import math
 import os
 import re
+import time
 
 from anonymizer.cameras.settings import Hls
 from anonymizer.ipc.channel import Channel
@@ -38,14 +39,17 @@ class HlsFolder:
         self._folder, self._settings = settings.folder, settings
         self._folder.mkdir(parents=True, exist_ok=True)
         sweep_leftovers(self._folder)
-        self._playlist = self._earlier()
+        text = self._earlier_text()
+        self._playlist = self._earlier(text)
         self._fragments: Fragments | None = None
         self._format: StreamFormat | None = None
         self._init = ""
         self._waiting: list[EncodedPacket] = []
-        self._is_break = bool(self._playlist.segments)
+        self._is_break = False
         # Those an earlier run no longer named have waited long enough.
         self._leaving: list[Segment] = []
+        if text:
+            self._write_playlist()  # The first segment may be long in coming, and players would go on with what was.
         self._remove_unnamed()
 
     def take(self, item: Item) -> None:
@@ -70,7 +74,14 @@ class HlsFolder:
             self._waiting.clear()
 
     def tick(self) -> None:
-        """Nothing grows old by itself: segments leave as others come."""
+        """Let go of what has become too old: while no packets come, none pushes it out."""
+        count = len(self._playlist.segments)
+        near_s = self._near_s(self._playlist)
+        self._playlist.keep_newest(lambda segment: _age_s(segment) < near_s)
+        if len(self._playlist.segments) < count:
+            self._write_playlist()
+            self._leaving.clear()
+            self._remove_unnamed()
 
     def close(self) -> None:
         """Write the last segment, and that there will be no more."""
@@ -95,7 +106,7 @@ class HlsFolder:
             self._fragments = Fragments(self._format, start_pts=0)
             self._init = f"init_{number:08d}.mp4"
             self._write(self._init, self._fragments.init)
-            self._is_break = bool(self._playlist.segments)
+            self._is_break = number > 0  # Also when all that came before is gone: players remember it.
         end_pts = following.pts if following is not None else packets[-1].pts + round(90_000 / (self._format.frame_rate or 25))
         duration_s = float((end_pts - packets[0].pts) * LIVE_TIME_BASE)
         segment = Segment(number, duration_s, self._init, wall_time_s(packets[0]), self._is_break)
@@ -112,19 +123,26 @@ class HlsFolder:
         with staged(self._folder / name, overwrite=overwrite, sweep=False) as staging, create_regular(staging) as file:
             file.write(data)
 
-    def _earlier(self) -> Playlist:
-        """The playlist of an earlier run, without what is gone; its numbers go on, whatever else is lost."""
-        most, target_s = self._settings.segments, math.ceil(self._settings.segment_s)
-        names = self._names()
+    def _earlier_text(self) -> str:
         try:
-            text = read_regular(self._folder / PLAYLIST, _MOST_PLAYLIST_BYTES).decode("utf-8", "replace")
+            return read_regular(self._folder / PLAYLIST, _MOST_PLAYLIST_BYTES).decode("utf-8", "replace")
         except OSError:
-            text = ""
-        playlist = read_playlist(text, most, target_s)
-        playlist.keep_newest(lambda segment: segment.name in names and segment.init in names)
+            return ""
+
+    def _earlier(self, text: str) -> Playlist:
+        """The playlist of an earlier run, without what is gone or old; its numbers go on, whatever else is lost."""
+        names = self._names()
+        playlist = read_playlist(text, self._settings.segments, math.ceil(self._settings.segment_s))
+        near_s = self._near_s(playlist)
+        playlist.keep_newest(lambda segment: segment.name in names and segment.init in names and _age_s(segment) < near_s)
         if playlist.next_number == 0:
             playlist.next_number = max((int(name[-12:-4]) + 1 for name in names), default=0)
         return playlist
+
+    def _near_s(self, playlist: Playlist) -> float:
+        """How old a segment may be for a player to want it still."""
+        # Key frames may be further apart than was asked for: segments are then as long as they are.
+        return 2 * self._settings.segments * max([self._settings.segment_s, *(segment.duration_s for segment in playlist.segments)])
 
     def _names(self) -> set[str]:
         with os.scandir(self._folder) as entries:
@@ -143,3 +161,8 @@ class HlsFolder:
         for name in self._names() - names:
             with contextlib.suppress(OSError):
                 (self._folder / name).unlink()
+
+
+def _age_s(segment: Segment) -> float:
+    # The future is as far as the past: the clock may have been set back.
+    return abs(time.time() - segment.begun_s)

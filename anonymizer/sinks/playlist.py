@@ -76,8 +76,10 @@ def read_playlist(text: str, most: int, least_target_s: int) -> Playlist:
     init, is_break, begun_s, duration_s = "", False, 0.0, 0.0
     for line in text.splitlines():
         name, _, value = line.partition(":")
-        if name == "#EXT-X-DISCONTINUITY-SEQUENCE" and value.isdecimal():
-            playlist.breaks_gone = int(value)
+        if name == "#EXT-X-MEDIA-SEQUENCE":
+            playlist.next_number = _count(value)  # Without segments nothing else tells it.
+        elif name == "#EXT-X-DISCONTINUITY-SEQUENCE":
+            playlist.breaks_gone = _count(value)
         elif name == "#EXT-X-DISCONTINUITY":
             is_break = True
         elif name == "#EXT-X-PROGRAM-DATE-TIME":
@@ -91,6 +93,10 @@ def read_playlist(text: str, most: int, least_target_s: int) -> Playlist:
                 playlist.add(Segment(int(found[1]), duration_s, init, begun_s, is_break))
             is_break = False
     return playlist
+
+
+def _count(text: str) -> int:
+    return int(text) if re.fullmatch(r"\d{1,8}", text) else 0
 
 
 def _number(text: str) -> float:

@@ -107,7 +107,9 @@ class Recorder:
 
     def _clean(self) -> None:
         self._cleaned_s = time.monotonic()
-        self._folder.remove_old(self._settings)
+        # What cannot be removed is no reason to record nothing.
+        with contextlib.suppress(*FAULTS):
+            self._folder.remove_old(self._settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,11 @@ class SegmentFolder:
         found = []
         with os.scandir(self._folder) as entries:
             for entry in entries:
-                if (named := self._name.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
-                    begun = datetime.strptime(named[1], _TIME).replace(tzinfo=UTC) + timedelta(milliseconds=int(named[2]))
-                    found.append(_Kept(Path(entry.path), begun.timestamp(), entry.stat(follow_symlinks=False).st_size))
+                # Somebody else may remove it in this moment; a date such as the 30th of February is no name of ours.
+                with contextlib.suppress(OSError, ValueError):
+                    if (named := self._name.fullmatch(entry.name)) and entry.is_file(follow_symlinks=False):
+                        begun = datetime.strptime(named[1], _TIME).replace(tzinfo=UTC) + timedelta(milliseconds=int(named[2]))
+                        found.append(_Kept(Path(entry.path), begun.timestamp(), entry.stat(follow_symlinks=False).st_size))
         return sorted(found, key=lambda kept: kept.path.name)
 
     def remove_old(self, settings: Record) -> None:

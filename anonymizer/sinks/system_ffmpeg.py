@@ -12,11 +12,12 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from functools import partial
+from itertools import pairwise
 from urllib.parse import parse_qsl, urlsplit
 
 import ffmpeg
 
-from anonymizer.cameras.addresses import fault_of, scheme_of
+from anonymizer.cameras.addresses import fault_of, names_a_resource, scheme_of
 from anonymizer.errors import TargetError
 from anonymizer.ipc.hardening import harden
 from anonymizer.media.packet_muxing import PacketMuxer
@@ -119,5 +120,6 @@ def _require_no_secret(address: str, options: Sequence[str]) -> None:
         names, has_user = [], "@" in address
     names += [option.lower() for option in options if option.startswith("-")]
     srt_fault = fault_of(address) if scheme_of(address) == "srt" else None
-    if has_user or srt_fault is not None or any(word in name for name in names for word in _TELLING):
+    has_key = any(option.lower().endswith("streamid") and not names_a_resource(value) for option, value in pairwise(options))
+    if has_user or has_key or srt_fault is not None or any(word in name for name in names for word in _TELLING):
         raise TargetError("a secret in the address or options of an output through ffmpeg would be seen in the list of processes", hint=_INSTEAD)

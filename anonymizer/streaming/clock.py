@@ -4,6 +4,7 @@ from __future__ import annotations
 
 FOLLOW = 0.05  # share of the difference to the arrivals that each frame makes good: jitter is halved in half a second
 JUMP_S = 1.0  # a camera's clock that moved so far from the arrivals has jumped: begin with the arrivals again
+LEAP_S = 5.0  # between two frames: a camera's clock that moves on by more has jumped
 LEAST_STEP_S = 0.001
 
 

@@ -23,6 +23,7 @@ from anonymizer.zones import ZoneCover
 
 DEFAULT_WH = (1280, 720)  # of the curtain before a camera's first frame
 OUTSIDE = "a zone lies outside the picture"
+OTHER_SIZE = "the zones were drawn for another size"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +46,16 @@ class Coder:
         self._shape: tuple[Geometry, Color] = (Geometry(DEFAULT_WH), Color(range=1))
         self._rate = 25.0
         self._zones: ZoneCover | None = None
+        self._misfit = OUTSIDE  # why there are no zones
+        self.zones_for = camera.zones_for if camera.config.zones or camera.config.ignore_zones else ""  # None: the first size is the one
         self._index = 0
 
     def code(self, verdict: Verdict | None, why: str, time_s: float, key: bool) -> Coded:
         """The packets of a verdict's frame, or of a curtain, shown at that time of the monotonic clock."""
         fault = self._fit(verdict.raw) if verdict is not None else None
+        if verdict is not None and verdict.decision is not None and self._zones is None:
+            # Somebody relies on the zones: without them nothing of the picture may be seen.
+            verdict = replace(verdict, way="curtained", decision=None, why=self._misfit)
         sealed = self._sealed(verdict, why)
         self._index += 1
         if self._encoder is None:
@@ -68,16 +74,22 @@ class Coder:
             return None
         if self._shape != (raw.geometry, raw.color):
             self._shape, self._rate, self._encoder = (raw.geometry, raw.color), raw.frame_rate, None
+        # Elsewhere in the picture a zone covers what nobody meant, and an ignore zone bares it.
+        size = "{}x{}".format(*raw.geometry.displayed_wh)
+        self.zones_for = size if self.zones_for is None else self.zones_for
+        if self.zones_for not in ("", size):
+            self._zones, self._misfit = None, OTHER_SIZE
+            return f"the zones are for pictures of {self.zones_for}, and these have {size}: draw them anew and set zones_for"
         try:
             self._zones = self._equipment.zones_for(raw.geometry, Fraction(raw.frame_rate).limit_denominator(1000), name=self._camera.name)
         except ConfigError as error:
-            self._zones = None  # Somebody relies on that zone: without it nothing of the picture may be seen.
+            self._zones, self._misfit = None, OUTSIDE
             return error.problem
         return None
 
     def _sealed(self, verdict: Verdict | None, why: str) -> SealedFrame:
         if verdict is None or verdict.decision is None or self._zones is None:
-            why = why if verdict is None else verdict.why or OUTSIDE
+            why = why if verdict is None else verdict.why
             return self._curtain.sealed(self._index, self._shape[0].coded_wh, why, time.time())
         frame = replace(verdict.raw.frame(), index=self._index)
         ((_, zoned),) = self._zones.over([(frame, replace(verdict.decision, frame_index=self._index))])
@@ -97,6 +109,11 @@ class CodingThread:
     def __len__(self) -> int:
         """How many frames are under way."""
         return len(self._under_way)
+
+    @property
+    def zones_for(self) -> str | None:
+        """The size that the zones are for, "1280x720"; None: that of a picture yet to come, empty: there are none."""
+        return self._coder.zones_for
 
     def waits_s(self, now_s: float) -> float:
         """How long the oldest frame has been under way; an encoder that hangs lets it grow."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from anonymizer.cameras.secrets import shown_url
-from anonymizer.cameras.settings import Camera, Output, Push, as_message
+from anonymizer.cameras.settings import SIZE, Camera, Output, Push, as_message
 from anonymizer.ipc.channel import Channel
 from anonymizer.ipc.packets import packet_sockets
 from anonymizer.ipc.process import Watched, program_of
@@ -41,6 +42,7 @@ class CameraLine:
     sealer_waker: int = field(default_factory=lambda: os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
     detector_waker: int = field(default_factory=lambda: os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK))
     keeping_up: KeepingUp = field(default_factory=KeepingUp)
+    zones_for: str | None = None  # the size of the camera's first picture: a new sealer must not take that of a later one for it
 
     @classmethod
     def of(cls, camera: Camera, programs: Mapping[str, Sequence[str]]) -> CameraLine:
@@ -69,7 +71,8 @@ class CameraLine:
 
     def greet_sealer(self, detector: Watched, shared: Sequence[Watched]) -> None:
         """What a new sealer needs: the frames, the looks, and everyone who waits for packets."""
-        self.sealer.send({"do": "start", "camera": as_message(self.camera)}, [self.ring_fd, self.sealer_waker])
+        camera = self.camera if self.zones_for is None else self.camera.model_copy(update={"zones_for": self.zones_for})
+        self.sealer.send({"do": "start", "camera": as_message(camera)}, [self.ring_fd, self.sealer_waker])
         self.join_detector(detector)
         self.join_sound()
         for sink in self.sinks:
@@ -81,6 +84,11 @@ class CameraLine:
         """What a new sink of this camera needs."""
         names = {"camera": self.camera.name, "title": self.camera.title or self.camera.name}
         self.join_sink(sink.watched, {"do": "start", **names, "output": as_message(sink.output)})
+
+    def remember(self) -> None:
+        """What the sealer said that the next one has to know."""
+        if isinstance(said := self.sealer.figures.get("zones_for"), str) and re.fullmatch(SIZE, said):
+            self.zones_for = said
 
     def join_server(self, server: Watched) -> None:
         """Give a server of many cameras this camera's packets."""

@@ -15,12 +15,14 @@ from anonymizer.geometry import Geometry
 from anonymizer.ipc.channel import Channel, ChannelClosedError
 from anonymizer.media.camera_source import CameraFrame, CameraSource
 from anonymizer.media.live_sound import CodedSound
+from anonymizer.streaming.clock import LEAP_S
 from anonymizer.streaming.hearing import sound_message
 from anonymizer.streaming.ring import LEAST_SIDE, MOST_PIXELS, MOST_SIDE, PIXEL_FORMAT, RawFrame, Ring
 from anonymizer.types import SoundFormat
 
 _BEAT_S = 0.5
 _DRIFT_PER_S = 0.001  # how fast a camera's clock may fall behind ours before it counts as frames that wait on the way
+_TOO_LATE_S = 3.0  # frames that have been too old for so long do not catch up: the way is too slow, or the camera's clock is
 
 
 class Reader:
@@ -32,6 +34,7 @@ class Reader:
         self._index = 0
         self._shape: tuple[Geometry, bool] | None = None
         self._waits = _Waits()
+        self._in_time_s: float | None = None  # when a frame last came that is not too old to be shown
         self._beat_s = 0.0
         self._frames = self._damaged = 0
         self._sounds: Channel | None = None
@@ -92,12 +95,14 @@ class Reader:
         if self._shape is not None and self._shape != (frame.geometry, frame.interlaced):
             self._epoch, self._index = self._ring.begin_epoch(), 0
         self._shape = (frame.geometry, frame.interlaced)
+        late_s = self._waits.late_s(frame.time_s, now_s)
+        self._require_in_time(late_s, now_s)
         raw = RawFrame(
             epoch=self._epoch,
             index=self._index,
             arrival_s=now_s,
             source_s=frame.time_s,
-            late_s=self._waits.late_s(frame.time_s, now_s),
+            late_s=late_s,
             damaged=frame.damaged,
             interlaced=frame.interlaced,
             spread_px=frame.spread_px,
@@ -112,6 +117,15 @@ class Reader:
         self._damaged += frame.damaged
         for waker in self._wakers:
             os.eventfd_write(waker, 1)
+
+    def _require_in_time(self, late_s: float, now_s: float) -> None:
+        """Frames that are never again in time end the connection: a new one begins with what is seen now."""
+        if self._in_time_s is None or late_s <= self._camera.stale_s:
+            self._in_time_s = now_s
+        if now_s - self._in_time_s > _TOO_LATE_S:
+            raise AnonymizerError(
+                f"its pictures come {late_s:.1f} s late by its clock, and do not catch up", hint="the network may be too slow, or the camera's clock"
+            )
 
     def _say(self, *, state: str, within_s: float) -> None:
         self._beat_s = time.monotonic()
@@ -129,7 +143,7 @@ class _Waits:
     def late_s(self, source_s: float, now_s: float) -> float:
         """How much later this frame came than the fastest; 0 after a jump of the camera's clock."""
         difference_s = now_s - source_s
-        if self.least_s is None or not 0 <= source_s - self.source_s <= 5:
+        if self.least_s is None or not 0 <= source_s - self.source_s <= LEAP_S:
             self.least_s = difference_s
         self.least_s = min(difference_s, self.least_s + _DRIFT_PER_S * (now_s - self.last_s))
         self.last_s, self.source_s = now_s, source_s

@@ -246,7 +246,8 @@ class Sealer:
         self._beat_s = now_s = time.monotonic()
         lost = {sink.key: sink.sender.lost for sink in self._sinks}
         size_wh = self._stream.size_wh if self._stream is not None else DEFAULT_WH
-        self._channel.send({"beat": True, "within_s": 5.0, "sinks_lost": lost, "size_wh": size_wh, **self._figures.told(now_s)})
+        shown = {"size_wh": size_wh, "zones_for": self._coding.zones_for}
+        self._channel.send({"beat": True, "within_s": 5.0, "sinks_lost": lost, **shown, **self._figures.told(now_s)})
 
 
 def live_policy(policy: TrackingPolicy) -> TrackingPolicy:

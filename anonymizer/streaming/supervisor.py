@@ -33,6 +33,8 @@ _READERS_S = 0.5
 _LOG_KEPT = 200
 _MOST_WORDS = 300  # letters of an event: servers choose some, and the state with all of them has to fit in one message
 _STOPPING = (signal.SIGTERM, signal.SIGINT)
+_NOT_SHOWN = ("beat", "within_s", "sinks_lost")  # of a sealer's beat
+_COUNTS = ("counts", "whys", "lost", "absent", "packets", "late_looks", "covered_total")  # that only rise
 
 
 class Supervisor:
@@ -108,12 +110,14 @@ class Supervisor:
         if now_s - self._state_s >= STATE_EVERY_S:
             self._state_s = now_s
             for name, line in self._lines.items():
+                line.remember()
                 if (words := line.keeping_up.words(line.sealer.figures, line.camera.config.preset, now_s)) is not None:
                     self._say(words, "warning", name)
             state = self.state()
             self._watch_readiness(state["ready"], state["detector"]["state"] == "ready")
-            if (web := self._servers.get("web")) is not None:
-                web.send({"do": "state", **state})
+            # Before its first beat it reads nothing: what waits there would be old, and in the way of its cameras.
+            if (web := self._servers.get("web")) is not None and web.figures:
+                web.send({"do": "state", **state}, may_be_lost=True)
 
     def _wait(self, woken: socket.socket) -> None:
         poll = select.poll()
@@ -261,8 +265,8 @@ class Supervisor:
 
     def state(self) -> dict[str, Any]:
         """Everything the page, the metrics and the health checks say."""
-        rates = self._detector.figures.get("looks_per_s") or {}
-        cameras = {name: _camera_state(line) for name, line in self._lines.items()}
+        rates = self._detector.figures.get("looks_per_s", {}) if self._detector.is_alive else {}
+        cameras = {name: _camera_state(line, self._secrets) for name, line in self._lines.items()}
         detector = {**shown_state(self._detector), "looks_per_s": round(sum(rates.values()), 1)}
         ready = detector["state"] == "ready" and any(camera["state"] in ("decided", "carried") for camera in cameras.values())
         return {"now_s": time.time(), "pid": os.getpid(), "ready": ready, "detector": detector, "cameras": cameras, "log": list(self._log)}
@@ -274,11 +278,15 @@ def _in_order(lines: Sequence[CameraLine]) -> list[Watched]:
     return [*readers, *sealers, *(sink.watched for line in lines for sink in line.sinks)]
 
 
-def _camera_state(line: CameraLine) -> dict[str, Any]:
+def _camera_state(line: CameraLine, secrets: frozenset[str]) -> dict[str, Any]:
     sealer, reader = line.sealer, line.reader
-    told = {name: value for name, value in sealer.figures.items() if name not in ("beat", "within_s", "sinks_lost")}
-    lost = sealer.figures.get("sinks_lost") or {}
-    outputs = [{"kind": sink.output.kind, "where": sink.where, **shown_state(sink.watched), "lost": lost.get(sink.watched.key, 0)} for sink in line.sinks]
+    # A dead sealer shows nothing: its last state would call a camera ready and keep the page's curtain away. Its counts stand until a new one begins.
+    told = {name: value for name, value in sealer.figures.items() if (sealer.is_alive and name not in _NOT_SHOWN) or name in _COUNTS}
+    lost = sealer.figures.get("sinks_lost", {})
+    outputs = [
+        {"kind": sink.output.kind, "where": masked(sink.where, secrets), **shown_state(sink.watched), "lost": lost.get(sink.watched.key, 0)}
+        for sink in line.sinks
+    ]
     newest = max((one for one in (reader, sealer) if one.fault is not None), key=lambda one: one.fault_s or 0, default=None)
     return {
         "title": line.camera.title or line.camera.name,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from math import inf
 from typing import Literal
 
 import cv2
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.geometry import Geometry
-from anonymizer.streaming.clock import JUMP_S
+from anonymizer.streaming.clock import LEAP_S
 from anonymizer.streaming.ring import RawFrame
 from anonymizer.tracking import GLIMPSE_WH, Tracker
 from anonymizer.types import Decision, Detections, Observation, Region
@@ -131,7 +132,7 @@ class Window:
         if looked:
             self._looks.popleft()
             self._last = _Looked(raw, shot, frame.glimpse)
-        if now_s - raw.arrival_s + raw.late_s > self._stale_s:
+        if now_s - raw.arrival_s + max(raw.late_s, self._late_since_s()) > self._stale_s:
             return Verdict(raw, "dropped", why="too old to be shown as live")
         if raw.damaged:
             self._last = None  # Nothing is carried over damage: what comes after it has to be looked at.
@@ -142,6 +143,17 @@ class Window:
         if carried and self._last is not None:
             return Verdict(raw, "carried", replace(decision, regions=grown_regions(decision.regions, raw.index - self._last.raw.index)))
         return Verdict(raw, "curtained", why=unsure or "nobody has looked in time")
+
+    def _late_since_s(self) -> float:
+        """How long the oldest frame had waited on the way, as those behind it tell: a server that keeps its last pictures gives them all to who comes."""
+        before = first = self._waiting[0].raw
+        least_s = first.arrival_s - first.source_s
+        for frame in self._waiting:
+            if not 0 <= frame.raw.source_s - before.source_s <= LEAP_S:
+                break
+            before = frame.raw
+            least_s = min(least_s, before.arrival_s - before.source_s)
+        return first.arrival_s - first.source_s - least_s
 
     def _unsure(self, frame: _Waiting) -> str:
         """Why the looks before and after a frame do not decide it, or nothing."""
@@ -201,9 +213,12 @@ def glimpse_of_luma(raw: RawFrame) -> NDArray[np.uint8]:
 
 
 def _apart_s(before: RawFrame, after: RawFrame) -> float:
-    """Time between two frames: frames that waited on the way come together, and a camera's clock may jump."""
+    """Time between two frames, the longer of what the arrivals and the camera's clock say: frames that waited on the way come together.
+
+    A clock that went back cannot say how long they waited. One that jumped ahead is believed: it looks as a stall of so long does.
+    """
     by_camera_s = after.source_s - before.source_s
-    return max(after.arrival_s - before.arrival_s, by_camera_s if by_camera_s < JUMP_S else 0.0)
+    return inf if by_camera_s < 0 else max(after.arrival_s - before.arrival_s, by_camera_s)
 
 
 def has_changed(looked: Sequence[NDArray[np.uint8]], glimpse: NDArray[np.uint8], known: tuple[Region, ...], geometry: Geometry) -> bool:

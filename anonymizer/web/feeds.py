@@ -176,7 +176,7 @@ class Feed:
         viewer = Viewer(way)
         if self._fragments is not None:
             viewer.begin(self._fragments)
-            if len(self._group) > 1:  # The picture is there at once, not at the next key frame.
+            if len(self._group) > 1 and self.is_live:  # The picture is there at once, not at the next key frame.
                 viewer.offer(self._group[-2].pts, self._fragments.fragment(self._group[:-1], self._group[-1].pts), is_key=True)
         self._viewers.add(viewer)
         self._seats.taken += 1
@@ -188,8 +188,8 @@ class Feed:
             self._lost_by_gone += viewer.lost
 
     async def jpeg(self, after: int | None = None) -> tuple[int, bytes]:
-        """The newest key frame as JPEG, and its pts; waits for one that is newer than `after`."""
-        while (newest := self._key) is None or newest[0].pts == after:
+        """The newest key frame as JPEG, and its pts; waits for one that is live, and newer than `after`."""
+        while (newest := self._key) is None or newest[0].pts == after or not self.is_live:
             await self._key_came.wait()
         key, stream = newest
         # One decode at a time, and one for all who ask for the same frame.
@@ -216,11 +216,12 @@ class Feed:
             _log.exception("%s: the page waits for the next sealer", self.name)
         finally:
             receiver.close()
+            # Who comes while there is no sealer would be shown the past.
+            self._interrupt()
 
     def _begin(self, stream: StreamFormat) -> None:
         """A format comes before the first packet, and again after packets were lost or the sealer was restarted."""
-        self._drop_group()
-        self.hls.interrupt()
+        self._interrupt()
         if stream == self._format:
             return
         self._format, self._key, self._jpeg = stream, None, None
@@ -265,6 +266,10 @@ class Feed:
         if self._group and self._fragments is not None:
             self.hls.add(self._fragments, self._group, end_pts)
         self._drop_group()
+
+    def _interrupt(self) -> None:
+        self._drop_group()
+        self.hls.interrupt()
 
     def _drop_group(self) -> None:
         self._group, self._group_bytes = [], 0

@@ -22,6 +22,7 @@ class HlsWindow:
         # Numbers go on from the clock: none that a player may have seen before this process was restarted.
         self._playlist = Playlist(_SEGMENTS, least_target_s=1, next_number=int(time.time()))
         self._segments: dict[Segment, bytes] = {}  # oldest first
+        self._ended_s: dict[Segment, float] = {}
         self._inits: dict[str, bytes] = {}
         self._fragments: Fragments | None = None
         self._init = ""
@@ -43,14 +44,16 @@ class HlsWindow:
     def interrupt(self) -> None:
         """What comes next does not follow what came last."""
         self._waiting = []
-        self._is_break = bool(self._segments)
+        self._is_break = self._is_break or bool(self._segments)
 
     def playlist(self) -> str | None:
         """The playlist's text; None before the first segment."""
+        self._forget_old()
         return self._playlist.text() if self._segments else None
 
     def file(self, name: str) -> bytes | None:
         """What the playlist names, or named a moment ago."""
+        self._forget_old()
         return self._inits.get(name) or next((data for segment, data in self._segments.items() if segment.name == name), None)
 
     def _end_segment(self, fragments: Fragments, end_pts: int, duration_s: float) -> None:
@@ -58,14 +61,24 @@ class HlsWindow:
         segment = Segment(self._playlist.next_number, duration_s, self._init, time.time() - duration_s, self._is_break)
         self._is_break = False
         self._segments[segment] = fragments.fragment(packets, end_pts)
+        self._ended_s[segment] = time.monotonic()
         self._playlist.add(segment)
         # The longest so far: a live playlist's target must not change again (RFC 8216, section 6.2.1).
         self._playlist.least_target_s = max(self._playlist.least_target_s, -int(-duration_s // 1))
         while len(self._segments) > _KEPT_SEGMENTS or sum(map(len, self._segments.values())) > _MOST_BYTES:
-            oldest = next(iter(self._segments))
-            del self._segments[oldest]
-            if oldest in self._playlist.segments:
-                self._playlist.segments.remove(oldest)
-                self._playlist.breaks_gone += oldest.is_break
+            self._forget_oldest()
         used = {segment.init for segment in self._segments} | {self._init}
         self._inits = {name: data for name, data in self._inits.items() if name in used}
+
+    def _forget_old(self) -> None:
+        """After a pause, what was there before it is not given as live: a whole playlist later no player waits for it."""
+        now_s, kept_s = time.monotonic(), 2 * _SEGMENTS * self._playlist.least_target_s
+        while self._segments and now_s - self._ended_s[next(iter(self._segments))] > kept_s:
+            self._forget_oldest()
+
+    def _forget_oldest(self) -> None:
+        oldest = next(iter(self._segments))
+        del self._segments[oldest], self._ended_s[oldest]
+        if oldest in self._playlist.segments:
+            self._playlist.segments.remove(oldest)
+            self._playlist.breaks_gone += oldest.is_break

@@ -40,6 +40,12 @@ class Live:
         except KeyError:
             raise web.HTTPNotFound(text="404: no such camera\n") from None
 
+    def _live_feed(self, request: web.Request) -> Feed:
+        feed = self._feed(request)
+        if not feed.is_live:
+            raise web.HTTPServiceUnavailable(text="503: there is no live picture\n", headers={hdrs.RETRY_AFTER: "2"})
+        return feed
+
     async def _fragments(self, request: web.Request) -> web.StreamResponse:
         feed = self._feed(request)
         # Viewers say nothing; video does not shrink.
@@ -68,9 +74,7 @@ class Live:
         return response
 
     async def _snapshot(self, request: web.Request) -> web.Response:
-        feed = self._feed(request)
-        if not feed.is_live:
-            raise web.HTTPServiceUnavailable(text="503: there is no live picture\n")
+        feed = self._live_feed(request)
         try:
             async with asyncio.timeout(_FIRST_PICTURE_S):
                 _, data = await feed.jpeg()
@@ -79,7 +83,7 @@ class Live:
         return web.Response(body=data, content_type="image/jpeg")
 
     async def _playlist(self, request: web.Request) -> web.Response:
-        feed = self._feed(request)
+        feed = self._live_feed(request)
         text = feed.hls.playlist()
         if text is None:
             raise web.HTTPServiceUnavailable(text="503: there is no segment yet\n", headers={hdrs.RETRY_AFTER: "2"})
@@ -87,7 +91,7 @@ class Live:
         return web.Response(text=text, content_type=_PLAYLIST)
 
     async def _segment(self, request: web.Request) -> web.Response:
-        data = self._feed(request).hls.file(request.match_info["file"])
+        data = self._live_feed(request).hls.file(request.match_info["file"])
         if data is None:
             raise web.HTTPNotFound(text="404: no longer, or not yet\n")
         return web.Response(body=data, content_type="video/mp4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import http.server
 import itertools
@@ -19,7 +20,7 @@ import pytest
 
 from anonymizer.errors import AnonymizerError, SourceError
 from anonymizer.ipc.channel import Channel
-from anonymizer.media.camera_source import CameraFrame, CameraSource, tls_options
+from anonymizer.media.camera_source import CameraFrame, CameraSource, _Pace, tls_options
 from anonymizer.streaming.reader import Reader
 from anonymizer.streaming.ring import Ring
 from tests.streaming.bench.coded import Coding, write_painted
@@ -97,6 +98,34 @@ def test_picture_that_no_encoder_takes_ends_the_reader_and_not_the_sealer(size_w
     with ours, theirs, pytest.raises(AnonymizerError, match=words):
         Reader(a_camera("gate", "rtsp://127.0.0.1/x"), ring, [], theirs)._put(frame, 0.0)
     ring.close()
+
+
+def read_at(rate: float, seconds: float) -> float:
+    """Seconds until a reader gives up on a camera that counts 25 frames a second and sends so many."""
+    ours, theirs = Channel.pair()
+    ring, raw = Ring(Ring.create(), writable=True), raw_frame(0)
+    with ours, theirs, contextlib.closing(ring):
+        reader = Reader(a_camera("gate", "rtsp://127.0.0.1/x"), ring, [], theirs)
+        for index in range(round(seconds * rate)):
+            frame = CameraFrame(index / 25, raw.planes, raw.geometry, raw.color, damaged=False, interlaced=False, spread_px=0, frame_rate=25.0)
+            try:
+                reader._put(frame, index / rate)
+            except AnonymizerError:
+                return index / rate
+    return seconds
+
+
+def test_camera_that_comes_ever_later_is_asked_anew() -> None:
+    assert read_at(25.0, 60) == 60
+    assert read_at(24.98, 600) == 600, "a clock that is a thousandth slow is followed"
+    assert 10 < read_at(20.0, 60) < 20, "what is 2 s late is dropped, and so would be all that follows"
+
+
+def test_playlist_is_played_at_its_own_speed_and_jumps_are_not_waited_for() -> None:
+    begun_s, pace = time.monotonic(), _Pace(5.0)
+    for time_s in (0.0, 0.1, 0.2, 7200.0, 7200.1, 3.0, 3.1):
+        pace.wait_for(time_s)
+    assert 0.35 < time.monotonic() - begun_s < 3
 
 
 def test_file_is_played_at_its_own_speed_and_again(clip: Path) -> None:

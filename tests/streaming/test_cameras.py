@@ -145,6 +145,11 @@ REFUSED_CAMERAS = [
         {"gate": {"url": CAMERA, "outputs": [{"record": "r", "segment_s": 0}]}}, "cameras.yaml: cameras.gate.outputs.0: segment_s: 0: ", id="out-value"
     ),
     pytest.param({"gate": {"url": CAMERA, "outputs": [f"srt://h:9?passphrase={SECRET}"]}}, "cameras.yaml: cameras.gate.outputs.0: push: an srt", id="srt"),
+    pytest.param({"gate": f"srt://h:9?streamid={SECRET}"}, "cameras.yaml: cameras.gate: url: an srt streamid", id="srt-key"),
+    pytest.param({"gate": f"srt://h:9?streamid=read:gate:a:{SECRET}"}, "cameras.yaml: cameras.gate: url: an srt streamid", id="srt-login"),
+    pytest.param({"gate": f"srt://h:9?mode=caller&streamid=#!::r=a,u={SECRET}"}, "cameras.yaml: cameras.gate: url: an srt streamid", id="srt-user"),
+    pytest.param({"gate": f"srt://h:9?streamid=read:a&streamid={SECRET}"}, "cameras.yaml: cameras.gate: url: an srt streamid", id="srt-twice"),
+    pytest.param({"gate": {"url": CAMERA, "outputs": [f"srt://h:9?streamid={SECRET}"]}}, "cameras.yaml: cameras.gate.outputs.0: push: an srt", id="srt-out"),
     pytest.param({"gate": {"url": CAMERA, "outputs": ["rtsp://a:b@192.168.1.20:554/stream/"]}}, "cameras.yaml: cameras.gate.outputs.0: leads back", id="loop"),
     pytest.param(
         {"a": {"url": "0", "outputs": ["r"]}, "b": {"url": "1", "outputs": [{"hls": "./r/"}]}}, "cameras.yaml: cameras.b.outputs.0: is the same", id="same"

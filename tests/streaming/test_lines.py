@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import socket
@@ -44,6 +45,45 @@ def test_channel_never_waits_and_tells_the_end() -> None:
             ours.send({})
         with pytest.raises(ChannelClosedError):
             ours.receive(0)
+
+
+def test_channel_that_takes_no_more_files_is_full_and_not_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> int:
+        raise OSError(errno.ETOOMANYREFS, os.strerror(errno.ETOOMANYREFS))
+
+    ours, theirs = Channel.pair()
+    with ours, theirs:
+        monkeypatch.setattr(socket, "send_fds", refuse)
+        assert not ours.send({"do": "x"}, [0])
+
+
+NONSENSE = [
+    pytest.param(b"+", "pipe", id="file-is-a-pipe"),
+    pytest.param(b"+", "/", id="file-is-a-folder"),
+    pytest.param(b"+", "huge", id="file-is-huge"),
+    pytest.param(b"[" * 5000, "/dev/null", id="nested"),
+    pytest.param(b"[]", "/dev/null", id="no-table"),
+]
+
+
+@pytest.mark.parametrize(("data", "beside"), NONSENSE)
+def test_nonsense_is_a_value_error_and_keeps_no_file_open(data: bytes, beside: str) -> None:
+    ours, theirs = Channel.pair()
+    with ours, theirs:
+        if beside == "pipe":
+            fds = list(os.pipe())
+        elif beside == "huge":
+            fds = [os.memfd_create("huge")]
+            os.truncate(fds[0], 1 << 40)
+        else:
+            fds = [os.open(beside, os.O_RDONLY)]
+        before = len(os.listdir("/proc/self/fd"))
+        socket.send_fds(theirs._end, [data], [*fds[1:], fds[0]])
+        with pytest.raises(ValueError, match="is no message"):
+            ours.receive(1)
+        assert len(os.listdir("/proc/self/fd")) == before
+        for fd in fds:
+            os.close(fd)
 
 
 def sender_and_receiver() -> tuple[PacketSender, PacketReceiver]:

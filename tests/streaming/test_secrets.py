@@ -23,6 +23,9 @@ SHOWN = [
     ("rtsp://admin:1?secret@host/stream", "rtsp://..."),
     ("rtsp://admin:1#secret@host/stream", "rtsp://..."),
     ("rtmp://live.example/app/live_123_secret", "rtmp://live.example/app/..."),
+    ("https://customer-x.example/1f3asecret9b2d/webRTC/publish", "https://customer-x.example/.../webRTC/publish"),
+    ("whip://live.example/w/a1secret", "whip://live.example/w/..."),
+    ("http://192.168.1.20/httpPreview/axis-cgi/live-north.m3u8", "http://192.168.1.20/httpPreview/axis-cgi/live-north.m3u8"),
     ("/dev/video0", "/dev/video0"),
     ("0", "0"),
     ("street.mp4", "street.mp4"),
@@ -52,10 +55,37 @@ def test_password_is_masked_in_every_form(form: str) -> None:
         ("https://host/whip?token=abc%2Fdef", "abc/def"),
         ("rtmp://live.example/app/live_123_abc", "live_123_abc"),
         ("rtsp://host/stream?x=0123456789", "0123456789"),
+        ("https://customer-x.example/1f3a5c7e9b2d4f60/webRTC/publish", "1f3a5c7e9b2d4f60"),
+        ("whip://live.example/w/abcdefghijklmnop", "abcdefghijklmnop"),
     ],
 )
 def test_query_and_stream_key_are_secrets(url: str, secret: str) -> None:
     assert secret not in masked(f"cannot open {url}: {secret}", secrets_in(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "is_secret"),
+    [
+        ("rtsp://host/live/${X}", True),
+        ("rtsp://${X}:abc@host/live", True),
+        ("rtsp://host/live#${X}", True),
+        ("srt://host:9000?streamid=publish:${X}", True),
+        ("rtsp://${X}/live", False),
+        ("rtsp://user:abc@${X}:554/live", False),
+        ("rtsp://${X}.example/live", False),
+    ],
+)
+def test_what_a_variable_puts_into_an_address_is_a_secret_unless_it_names_the_host(url: str, is_secret: bool) -> None:
+    document = {"cameras": {"gate": {"url": "0", "outputs": [url]}}}
+    value = "livestock-x"
+    assert ("***" in masked(f"{value} is gone", secrets_of(streaming_from(document, environment={"X": value})))) == is_secret
+    assert secrets_of(streaming_from(document, environment={"X": "main"})).isdisjoint({"main"}), "a short one stands in every other word"
+
+
+def test_address_that_is_a_variable_stays_readable() -> None:
+    settings = streaming_from({"cameras": {"gate": "${GATE}"}}, environment={"GATE": "rtsp://admin:tr0ub4dor@gate.example/1"})
+    assert masked("rtsp://admin:tr0ub4dor@gate.example/1 is gone", secrets_of(settings)) == "rtsp://***@gate.example/1 is gone"
+    assert "tr0ub4dor" not in repr(settings)
 
 
 def test_servers_have_secrets() -> None:

@@ -116,6 +116,47 @@ def test_lost_segment_makes_no_hole_in_the_numbers(tmp_path):
     assert [segment.number for segment in read_playlist(text_of(tmp_path), 4, 1).segments] == [3, 4]
 
 
+@pytest.fixture
+def an_hour_later(monkeypatch):
+    now_s = time.time
+    return lambda: monkeypatch.setattr("time.time", lambda: now_s() + 3600)
+
+
+def test_restart_hours_later_does_not_go_on_with_old_segments(tmp_path, an_hour_later):
+    write(tmp_path, DrawnStream(), groups=3).close()
+    an_hour_later()
+    for _ in range(2):  # Killed before the first segment, it still knows where it was.
+        HlsFolder(settings(tmp_path))
+        assert "segment_" not in text_of(tmp_path)
+        assert "#EXT-X-ENDLIST" not in text_of(tmp_path)
+        assert list(tmp_path.glob("segment_*")) == []
+    write(tmp_path, DrawnStream(), groups=1)
+    (segment,) = read_playlist(text_of(tmp_path), 4, 1).segments
+    assert segment.number == 4
+    assert segment.is_break
+
+
+def test_old_segments_leave_though_no_packets_come(tmp_path, an_hour_later):
+    hls = write(tmp_path, DrawnStream(), groups=6)
+    hls.tick()
+    assert text_of(tmp_path).count("#EXTINF") == 4
+    an_hour_later()
+    hls.tick()
+    assert "segment_" not in text_of(tmp_path)
+    assert list(tmp_path.glob("segment_*")) == []
+
+
+def test_segments_longer_than_asked_for_are_not_old(tmp_path, monkeypatch):
+    stream = DrawnStream(gop=125)  # five seconds for the half that was asked for
+    monkeypatch.setattr("anonymizer.sinks.hls.wall_time_s", lambda packet: time.time() - 20 + (packet.pts - 90_000_000) / 90_000)
+    hls = HlsFolder(settings(tmp_path))
+    hls.take(stream.format)
+    for packet in stream.packets(501):
+        hls.take(packet)
+    hls.tick()
+    assert text_of(tmp_path).count("#EXTINF") == 4
+
+
 def test_lost_playlist_does_not_begin_at_nought_again(tmp_path):
     write(tmp_path, DrawnStream(), groups=4)
     (tmp_path / PLAYLIST).unlink()

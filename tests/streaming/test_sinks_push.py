@@ -263,6 +263,10 @@ def test_errors_of_libraries_lose_their_secrets():
     [
         ("srt://host:1?passphrase=0123456789", ()),
         ("srt://host:1?streamid=publish:a:b:c", ()),
+        ("srt://host:1?streamid=x7Kq-19ab", ()),
+        ("srt://host:1?streamid=#!::r=gate,u=admin", ()),
+        ("custom:srt://host:1?streamid=x7Kq-19ab", ()),
+        ("custom:srt://host:1", ("-srt_streamid", "x7Kq-19ab")),
         ("custom:rist://user:pass@host:1", ()),
         ("custom:http://host/?access_token=1", ()),
         ("custom:http://host/", ("-headers", "Authorization: Bearer x")),
@@ -272,6 +276,13 @@ def test_secret_on_ffmpegs_command_line_is_refused(url, options):
     with pytest.raises(TargetError, match="would be seen") as refused:
         command_for(url, options)
     assert refused.value.hint
+
+
+@pytest.mark.parametrize("stream_id", ["publish:gate", "publish:live/gate-1", "%23!::r=gate,m=publish", "#!::r=live/gate"])
+def test_srt_stream_of_a_name_is_sent(stream_id, monkeypatch):
+    monkeypatch.setattr("shutil.which", lambda name: name)
+    url = f"srt://host:1?streamid={stream_id}"
+    assert command_for(url, ())[-1] == url
 
 
 def test_ffmpegs_command_line_is_what_was_asked_for():

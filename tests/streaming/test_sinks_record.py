@@ -8,6 +8,8 @@ import resource
 import stat
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -180,6 +182,68 @@ def test_retention_by_size_removes_the_oldest(tmp_path):
         path.write_bytes(bytes(600_000))
     folder.remove_old(settings(tmp_path, keep_mb=1.3))
     assert [path.exists() for path in paths] == [False, True, True]
+
+
+def test_name_with_an_impossible_date_is_somebody_elses(tmp_path):
+    strange = tmp_path / "gate_2026-02-30T10-00-00.000Z.mp4"
+    strange.write_bytes(b"x")
+    stream = DrawnStream()
+    record(tmp_path, stream.packets(12), stream.format, keep_s=1, keep_mb=1).close()
+    assert strange.read_bytes() == b"x"
+    assert [frames_in(path) for path in named(tmp_path) if path != strange] == [12]
+
+
+def test_file_that_vanishes_while_it_is_counted_is_passed_over(tmp_path, monkeypatch):
+    folder = SegmentFolder(tmp_path, "gate")
+    paths = [folder.path_at(datetime(2026, 1, day, tzinfo=UTC), "mp4") for day in (1, 2)]
+    for path in paths:
+        path.write_bytes(b"x")
+    scan = os.scandir
+
+    @contextmanager
+    def scan_and_lose(where: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with scan(where) as entries:
+            found = list(entries)
+        paths[0].unlink()
+        yield found
+
+    monkeypatch.setattr("os.scandir", scan_and_lose)
+    assert [kept.path for kept in folder.segments()] == paths[1:]
+
+
+def test_retention_that_fails_does_not_end_the_recording(tmp_path, monkeypatch):
+    def fail(*_: object) -> None:
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr(SegmentFolder, "remove_old", fail)
+    stream = DrawnStream()
+    recorder = record(tmp_path, stream.packets(12), stream.format, keep_s=3600)
+    recorder._cleaned_s = -1e9
+    recorder.tick()
+    recorder.close()
+    assert [frames_in(path) for path in named(tmp_path)] == [12]
+
+
+def test_output_ticks_by_the_clock_while_packets_come(monkeypatch):
+    class Ticking:
+        ticks = 0
+
+        def take(self, item: object) -> None: ...
+        def close(self) -> None: ...
+        def abandon(self) -> None: ...
+        def tick(self) -> None:
+            self.ticks += 1
+
+    monkeypatch.setattr("anonymizer.sinks.disk._TICK_S", 0.2)
+    output, stream = Ticking(), DrawnStream(rate=50, gop=10)
+    worker = DiskWorker(lambda: output)
+    worker.feed.offer(stream.format)
+    for packet in stream.packets(50):
+        worker.feed.offer(packet)
+        time.sleep(0.02)
+    worker.close()
+    assert worker.status.packets == 50
+    assert 3 <= output.ticks <= 8
 
 
 def test_names_are_unique_when_the_clock_stands_still(tmp_path, monkeypatch):

@@ -7,18 +7,21 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from anonymizer.cameras.loading import load_cameras
-from anonymizer.cameras.settings import Streaming
+from anonymizer.cameras.loading import load_cameras, streaming_from
+from anonymizer.cameras.settings import Push, Server, Streaming
 from anonymizer.config import load_config
 from anonymizer.errors import ConfigError
 from anonymizer.ipc.channel import Channel
 from anonymizer.ipc.process import Watched
 from anonymizer.streaming import detector as detecting
+from anonymizer.streaming.line import CameraLine
+from anonymizer.streaming.logs import Event
 from anonymizer.streaming.ring import Ring
 from anonymizer.streaming.supervisor import Supervisor
 from anonymizer.types import Detections
@@ -75,6 +78,136 @@ def test_what_strangers_say_stays_short_and_masked() -> None:
     assert len(state) < 500_000
     assert reader.fault is not None
     assert "geheim123" not in state + reader.fault
+
+
+SLEEPING = ("sh", "-c", "exec sleep 60")
+
+
+class World:
+    """A supervisor with one camera and a page, whose processes sleep: what they say is written here."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        gate = camera("gate", "rtsp://127.0.0.1/x").model_copy(update={"outputs": (Push(url="rtsp://127.0.0.1/y"),)})
+        programs = dict.fromkeys(("detector", "reader", "sealer", "web", "push"), SLEEPING)
+        self.parent = Supervisor(Streaming(cameras=(gate,), web=Server()), tell=self.events.append, programs=programs)
+        self.parent._begin()
+        self.ends: dict[str, Channel] = {}
+        for watched in self.parent._all():
+            assert watched.channel is not None
+            watched.channel.close()
+            watched.channel, self.ends[watched.role] = Channel.pair()
+
+    def of(self, role: str) -> Watched:
+        return next(watched for watched in self.parent._all() if watched.role == role)
+
+    def turn(self) -> None:
+        self.parent._state_s = 0.0
+        self.parent._turn()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    world = World()
+    try:
+        yield world
+    finally:
+        for watched in world.parent._all():
+            watched.kill()
+        for end in world.ends.values():
+            end.close()
+        for line in world.parent._lines.values():
+            line.close()
+
+
+def test_dead_sealer_shows_nothing_and_its_counts_stand(world: World) -> None:
+    counts = {"decided": 7, "carried": 0, "curtained": 1, "dropped": 0}
+    world.ends["detector"].send({"beat": True, "state": "ready", "looks_per_s": {"gate": 4.0}})
+    world.ends["sealer"].send({"beat": True, "state": "decided", "counts": counts, "covered_total": 3, "covered_now": 2, "fps": 25.0})
+    world.turn()
+    assert world.parent.state()["ready"]
+    sealer = world.of("sealer")
+    assert sealer._process is not None
+    sealer._process.kill()
+    sealer._process.wait()
+    world.turn()
+    state = world.parent.state()
+    gate = state["cameras"]["gate"]
+    assert not sealer.is_alive
+    assert (state["ready"], gate["state"]) == (False, "starting")
+    assert (gate["counts"], gate["covered_total"]) == (counts, 3), "a metric must not run backwards"
+    assert "covered_now" not in gate
+    assert "fps" not in gate
+
+
+NONSENSE = [
+    pytest.param("reader", '{"beat": true, "within_s": "x"}', id="pause-is-text"),
+    pytest.param("reader", '{"beat": true, "within_s": NaN}', id="pause-is-nan"),
+    pytest.param("reader", '{"beat": true, "within_s": 1e999}', id="pause-is-infinite"),
+    pytest.param("reader", f'{{"beat": true, "within_s": 1{"0" * 400}}}', id="pause-is-huge"),
+    pytest.param("push", '{"fault": 5}', id="fault-is-a-number"),
+    pytest.param("web", '{"beat": true, "state": {}}', id="state-is-a-table"),
+    pytest.param("detector", '{"beat": true, "state": "ready", "looks_per_s": 5}', id="looks-are-a-number"),
+    pytest.param("sealer", '{"beat": true, "looks_per_s": "x"}', id="looks-are-text"),
+    pytest.param("sealer", '{"beat": true, "counts": {"decided": null}}', id="count-is-nothing"),
+    pytest.param("sealer", '{"beat": true, "counts": {"decided": NaN}}', id="count-is-nan"),
+    pytest.param("sealer", '{"beat": true, "sinks_lost": 3}', id="lost-is-a-number"),
+    pytest.param("sealer", f'{{"beat": true, "x": {"[" * 900}{"]" * 900}}}', id="nested"),
+    pytest.param("sealer", "[" * 5000, id="nested-too-deeply-to-read"),
+    pytest.param("reader", "+", id="no-file"),
+    pytest.param("reader", "5", id="no-message"),
+]
+
+
+@pytest.mark.parametrize(("role", "said"), NONSENSE)
+def test_process_that_says_nonsense_is_killed_and_nothing_else(world: World, role: str, said: str) -> None:
+    world.ends[role]._end.send(said.encode())
+    world.turn()
+    world.turn()
+    assert {watched.role for watched in world.parent._all() if not watched.is_alive} == {role}
+    assert any("said what no process of ours says and was killed" in event.words for event in world.events)
+    json.dumps(world.parent.state(), allow_nan=False)
+
+
+def test_process_that_never_stops_talking_is_not_listened_to_for_ever(world: World) -> None:
+    sent = 0
+    while world.ends["reader"].send({"beat": True}):
+        sent += 1
+    heard = len(world.of("reader").heard())
+    assert 0 < heard <= 200 < sent
+    assert len(world.of("reader").heard()) > 0, "the rest is still there"
+
+
+def test_process_that_cannot_be_told_of_a_camera_is_killed(world: World) -> None:
+    web, line = world.of("web"), world.parent._lines["gate"]
+    assert web.channel is not None
+    while web.channel.send({"fill": "x" * 10000}):
+        pass
+    web.send({"do": "state"}, may_be_lost=True)
+    assert web.ended(time.monotonic()) is None
+    line.join_server(web)
+    world.turn()
+    assert not web.is_alive
+    assert any("web did not take what it was sent and was killed" in event.words for event in world.events)
+
+
+def test_page_is_told_the_state_from_its_first_beat_on(world: World) -> None:
+    world.turn()
+    assert world.ends["web"].receive(0) is None
+    world.ends["web"].send({"beat": True, "state": "up"})
+    world.turn()
+    received = world.ends["web"].receive(1)
+    assert received is not None
+    assert received[0]["do"] == "state"
+
+
+def test_where_an_output_leads_is_masked() -> None:
+    document = {"cameras": {"gate": {"url": "0", "outputs": ["rtsp://host/live/${KEY}"]}}}
+    parent = Supervisor(streaming_from(document, environment={"KEY": "tr0ub4dor"}))
+    line = parent._lines["gate"] = CameraLine.of(parent._settings.cameras[0], {})
+    (output,) = parent.state()["cameras"]["gate"]["outputs"]
+    assert output["where"] == "rtsp://host/live/***"
+    line.close()
 
 
 def test_process_that_the_kernel_holds_does_not_hold_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from anonymizer.cameras.settings import Server
 from anonymizer.errors import ConfigError
 from anonymizer.web.access import require_safe, warning_of
-from anonymizer.web.server import MOST_CONNECTIONS
+from anonymizer.web.connections import MOST_CONNECTIONS
 from tests.streaming.watching import open_site, run_state
 
 TOKEN = "a-token-of-thirty-two-characters"
@@ -239,8 +240,8 @@ def test_nothing_can_be_changed(method: str) -> None:
 
 
 def test_connections_are_bounded_and_silent_ones_are_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("anonymizer.web.server.MOST_CONNECTIONS", 20)
-    monkeypatch.setattr("anonymizer.web.server.FIRST_REQUEST_S", 0.5)
+    monkeypatch.setattr("anonymizer.web.connections.MOST_CONNECTIONS", 20)
+    monkeypatch.setattr("anonymizer.web.connections.FIRST_REQUEST_S", 0.5)
     assert MOST_CONNECTIONS > 20
 
     async def work(client: aiohttp.ClientSession) -> None:
@@ -251,6 +252,35 @@ def test_connections_are_bounded_and_silent_ones_are_ended(monkeypatch: pytest.M
         for _, writer in silent:
             writer.close()
         assert await status_of(client, "/healthz") == 200
+
+    with_site(Server(), work)
+
+
+def test_one_address_cannot_take_every_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("anonymizer.web.connections.MOST_PER_ADDRESS", 5)
+    monkeypatch.setattr("anonymizer.web.connections.is_loopback", lambda host: host == "127.0.0.1")
+
+    @asynccontextmanager
+    async def places_of(client: aiohttp.ClientSession, address: str) -> AsyncIterator[int]:
+        base = client._base_url
+        pairs = [await asyncio.open_connection(base.host, base.port, local_addr=(address, 0)) for _ in range(8)]
+        await asyncio.sleep(0.2)
+        try:
+            yield sum(not reader.at_eof() and reader.exception() is None for reader, _ in pairs)
+        finally:
+            for _, writer in pairs:
+                writer.close()
+                with suppress(ConnectionError):
+                    await writer.wait_closed()
+
+    async def work(client: aiohttp.ClientSession) -> None:
+        for _ in range(2):  # Who has gone leaves his place.
+            async with places_of(client, "127.0.0.2") as one, places_of(client, "127.0.0.3") as another:
+                assert (one, another) == (5, 5)
+            await asyncio.sleep(0.2)
+        async with places_of(client, "127.0.0.1") as behind_a_proxy:
+            assert behind_a_proxy == 8
+            assert await status_of(client, "/healthz") == 200
 
     with_site(Server(), work)
 

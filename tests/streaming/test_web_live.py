@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from anonymizer.ipc.packets import PacketReceiver, PacketSender, packet_sockets
 from anonymizer.web.feeds import MOST_QUEUED_BYTES, Feed, Seats, TooManyViewersError, Viewer
 from tests.streaming.feeding import DrawnStream
-from tests.streaming.watching import RunningPage, running_page
+from tests.streaming.watching import RunningPage, open_site, running_page
 
 Client = aiohttp.ClientSession
 
@@ -177,8 +178,9 @@ def test_nothing_is_given_as_live_once_the_sealer_is_gone_and_the_process_ends_c
                 assert formats
                 await asyncio.to_thread(own.feeders["gate"].stop)
                 await asyncio.sleep(2.1)
-                async with client.get("/cameras/gate/snapshot.jpg") as answer:
-                    assert answer.status == 503
+                for path in ("snapshot.jpg", "hls/live.m3u8"):
+                    async with client.get(f"/cameras/gate/{path}") as answer:
+                        assert answer.status == 503
                 status = await _json(client, "/status.json")
                 assert status["cameras"]["gate"]["stream"]["age_s"] > 2
                 begun_s = time.monotonic()
@@ -189,6 +191,94 @@ def test_nothing_is_given_as_live_once_the_sealer_is_gone_and_the_process_ends_c
                 assert socket.close_code == aiohttp.WSCloseCode.GOING_AWAY
 
         ask(own, work)
+
+
+def test_no_way_gives_an_old_picture_and_who_waits_gets_the_new_sealers() -> None:
+    async def run() -> None:
+        async with open_site() as (site, client):
+            feed, stream = site._feeds["gate"], DrawnStream()
+            sender = await sealer_of(site.add_camera, stream, 90_000_000)
+            text = await _playlist(client)
+            segment = f"hls/{text.split()[-1]}"
+            assert await _status(client, segment) == 200
+            assert await _status(client, "snapshot.jpg") == 200
+            sender.close()
+            await asyncio.sleep(0.1)
+            async with client.ws_connect("/cameras/gate/live") as socket, client.get("/cameras/gate/live.mjpeg") as mjpeg:
+                _, data = await fragments_of(socket, 0.3)
+                assert b"moof" not in data, "the group of a sealer that is gone is not kept"
+                reader = aiohttp.MultipartReader.from_response(mjpeg)
+                await (await reader.next()).read()  # type: ignore[union-attr]  # It was new still.
+                age(feed, 3)
+                async with client.get("/cameras/gate/live.mjpeg") as late:
+                    with pytest.raises(TimeoutError):
+                        await asyncio.wait_for(aiohttp.MultipartReader.from_response(late).next(), 0.5)
+                for path in (segment, "snapshot.jpg", "hls/live.m3u8"):
+                    assert await _status(client, path) == 503
+                sender = await sealer_of(site.add_camera, stream, 99_000_000)
+                _, data = await fragments_of(socket, 0.3)
+                assert data.count(b"moof") >= 1
+                await asyncio.wait_for((await reader.next()).read(), 2)  # type: ignore[union-attr]
+                text = await _playlist(client)
+                assert text.count("#EXT-X-DISCONTINUITY\n") == 1
+            sender.close()
+
+    asyncio.run(run())
+
+
+def test_viewer_who_comes_while_packets_are_late_waits_for_a_key_frame() -> None:
+    async def run() -> None:
+        async with open_site() as (site, _):
+            feed = site._feeds["gate"]
+            sender = await sealer_of(site.add_camera, DrawnStream(), 90_000_000, count=20)
+            with feed.watched_by("websocket") as viewer:
+                assert len(viewer._queue) == 1
+            age(feed, 3)
+            with feed.watched_by("websocket") as viewer:
+                assert len(viewer._queue) == 0
+            sender.close()
+
+    asyncio.run(run())
+
+
+def test_hls_forgets_what_was_before_a_long_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with open_site() as (site, _):
+            feed, stream = site._feeds["gate"], DrawnStream()
+            (await sealer_of(site.add_camera, stream, 90_000_000)).close()
+            await asyncio.sleep(0.1)
+            text = feed.hls.playlist()
+            assert text is not None
+            now_s = time.monotonic
+            monkeypatch.setattr("anonymizer.web.hls.time.monotonic", lambda: now_s() + 60)
+            assert feed.hls.file(text.split()[-1]) is None
+            assert feed.hls.playlist() is None
+            (await sealer_of(site.add_camera, stream, 99_000_000)).close()
+            after = feed.hls.playlist()
+            assert after is not None
+            assert text.split()[-1] not in after
+            assert "#EXT-X-DISCONTINUITY\n" in after, "players remember what came before"
+
+    asyncio.run(run())
+
+
+async def sealer_of(add_camera: Callable[[str, str, PacketReceiver], None], stream: DrawnStream, start_pts: int, count: int = 60) -> PacketSender:
+    """A sealer that has sent a few pictures."""
+    ours, theirs = packet_sockets()
+    add_camera("gate", "Gate", PacketReceiver(theirs))
+    sender = PacketSender(ours)
+    sender.offer(stream.format)
+    for packet in stream.packets(count, start_pts):
+        sender.offer(packet)
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.1)
+    return sender
+
+
+def age(feed: Feed, seconds: float) -> None:
+    """As if the newest packet had come so much earlier."""
+    assert feed._came_at_s is not None
+    feed._came_at_s -= seconds
 
 
 def test_too_slow_viewer_loses_whole_groups() -> None:
@@ -224,6 +314,17 @@ def test_seats_are_bounded_per_camera_and_in_all() -> None:
         assert gate.viewers_by_way()["hls"] <= 1024
 
     asyncio.run(run())
+
+
+async def _status(client: Client, path: str) -> int:
+    async with client.get(f"/cameras/gate/{path}") as answer:
+        return answer.status
+
+
+async def _playlist(client: Client) -> str:
+    async with client.get("/cameras/gate/hls/live.m3u8") as answer:
+        assert answer.status == 200
+        return await answer.text()
 
 
 async def _json(client: Client, path: str) -> Any:

@@ -289,4 +289,27 @@ def test_frames_that_came_at_once_are_as_far_apart_as_the_camera_says() -> None:
         held.arrive(replace(frame, planes=(luma, *frame.planes[1:])))
     held.looked(1, look(0, BOX))
     held.looked(1, look(7, BOX))
-    assert ways(held.due(2.0))[3] == "curtained"
+    assert ways(held.due(1.0))[3] == "curtained"
+
+
+@pytest.mark.parametrize("waited_s", [1.2, -2.0], ids=["stalled-for-longer-than-clocks-jitter", "the-clock-went-back"])
+def test_who_came_and_went_while_the_way_stalled_is_not_shown(waited_s: float) -> None:
+    """All frames of a stall come within one look, the last of them in time: nothing but the camera's clock tells how far apart they are."""
+    held, frames = window(lookahead_s=0.4), 31
+    for index in range(frames):
+        source_s = index * waited_s / (frames - 1)
+        held.arrive(raw_frame(index, arrival_s=0.004 * index, source_s=source_s, late_s=max(0.0, waited_s - source_s)))
+    held.looked(1, look(0))
+    held.looked(1, look(frames - 1))
+    assert ways(held.due(0.7)) == ["decided", *["curtained"] * (frames - 2), "decided"]
+
+
+def test_pictures_that_a_server_kept_for_who_comes_are_dropped() -> None:
+    """A first frame is as late as any; that it was old is known by those behind it, before it is shown."""
+    held = window(lookahead_s=0.4)
+    for index in range(31):
+        held.arrive(raw_frame(index, arrival_s=0.001 * index, source_s=0.1 * index))
+        held.looked(1, look(index))
+    verdicts = held.due(0.55)
+    assert ways(verdicts[:15]) == ["dropped"] * 15, "1.5 s and more behind what is seen now, and half a second for the decision"
+    assert ways(verdicts[-10:]) == ["decided"] * 10

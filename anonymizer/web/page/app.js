@@ -1,6 +1,6 @@
 // The page: asks for the state once a second and draws it; the pictures play by themselves (player.js).
 
-import { Player, hourOf } from "./player.js";
+import { Player, hourAt, hourOf, now } from "./player.js";
 
 const WAYS = ["decided", "carried", "curtained", "dropped"];
 const TONES = { ready: "decided", up: "decided", decided: "decided", carried: "carried", connecting: "carried", starting: "carried", curtained: "curtained", failed: "dropped", gone: "dropped", restarting: "dropped", stopped: "dropped" };
@@ -9,7 +9,7 @@ const PATIENCE_MS = 2500;
 const WINDOW_MS = 60000;
 const at = (id) => document.getElementById(id);
 const tiles = new Map();
-let answeredAt = Date.now();
+let answeredAt = now();
 let hasAnswered = false;
 let lostBecause = "";
 
@@ -63,7 +63,7 @@ class Tile {
   }
 
   draw(camera) {
-    this.stream = camera.stream && { ...camera.stream, seenAt: Date.now() };
+    this.stream = camera.stream && { ...camera.stream, seenAt: now() };
     const title = camera.title || this.name;
     put(this.part(".title"), title);
     this.picture.setAttribute("aria-label", `${title}: ${camera.state ?? "unknown"}. Show large`);
@@ -92,9 +92,9 @@ class Tile {
   }
 
   drawWays(counts) {
-    const now = Date.now();
+    const moment = now();
     if (this.history.some((past) => WAYS.some((way) => (counts[way] ?? 0) < (past.counts[way] ?? 0)))) this.history = [];
-    this.history = [...this.history.filter((past) => now - past.now < WINDOW_MS), { now, counts }];
+    this.history = [...this.history.filter((past) => moment - past.moment < WINDOW_MS), { moment, counts }];
     const first = this.history.length > 1 ? this.history[0].counts : {};
     const recent = WAYS.map((way) => (counts[way] ?? 0) - (first[way] ?? 0));
     const all = sum(recent);
@@ -214,7 +214,7 @@ async function poll() {
     if (answer.status === 401) lostBecause = "This page is logged out: reload it.";
     else if (answer.ok) {
       draw(await answer.json());
-      answeredAt = Date.now();
+      answeredAt = now();
       hasAnswered = true;
     }
   } catch {
@@ -225,8 +225,8 @@ async function poll() {
 
 function tick() {
   put(at("clock"), hourOf(new Date()));
-  const isLost = Date.now() - answeredAt > (document.hidden ? 6 : 3) * POLL_MS;
-  const words = isLost && !lostBecause ? `The connection to the server is lost since ${hourOf(new Date(answeredAt))}. Nothing here is live.` : lostBecause;
+  const isLost = now() - answeredAt > (document.hidden ? 6 : 3) * POLL_MS;
+  const words = isLost && !lostBecause ? `The connection to the server is lost since ${hourAt(answeredAt)}. Nothing here is live.` : lostBecause;
   at("lost").hidden = !words;
   document.body.classList.toggle("is-lost", Boolean(words));
   put(at("lost"), words);

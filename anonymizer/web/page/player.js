@@ -11,6 +11,18 @@ const Source = window.ManagedMediaSource ?? window.MediaSource;
 
 export const hourOf = (date) => date.toLocaleTimeString("en-GB");
 
+// Milliseconds that never run backwards: with a clock that is set back, an old picture would count as live for hours.
+// The clock is asked all the same: performance.now() may stand still while the computer sleeps.
+let [passed, steady, clock] = [performance.now(), performance.now(), Date.now()];
+export function now() {
+  const before = [steady, clock];
+  [steady, clock] = [performance.now(), Date.now()];
+  const [bySteady, byClock] = [steady - before[0], clock - before[1]];
+  passed += byClock > bySteady + 1000 ? byClock : bySteady;
+  return passed;
+}
+export const hourAt = (moment) => hourOf(new Date(Date.now() - (now() - moment)));
+
 export class Player {
   constructor(picture, camera) {
     this.video = picture.querySelector("video");
@@ -27,7 +39,7 @@ export class Player {
   // Called at every status, and twice a second; `stream` is what the server says of this camera's stream.
   tick(stream, wanted) {
     this.stream = stream ?? this.stream;
-    if (wanted && !this.way && this.stream?.codec && performance.now() >= (this.retryAt ?? 0)) this.start();
+    if (wanted && !this.way && this.stream?.codec && now() >= (this.retryAt ?? 0)) this.start();
     if (!wanted && this.way) this.stop();
     if (this.way === "mse") this.follow();
     this.uncoverIfLive();
@@ -36,7 +48,7 @@ export class Player {
   start() {
     const type = `video/mp4; codecs="${this.stream.codec}"`;
     this.arrivedAt = this.shownAt = null;
-    this.startedAt = performance.now();
+    this.startedAt = now();
     if (Source?.isTypeSupported(type)) this.startFragments(type);
     else if (this.video.canPlayType("application/vnd.apple.mpegurl")) this.startHls();
     else this.startPictures();
@@ -65,7 +77,7 @@ export class Player {
   fail(words) {
     this.stop();
     this.reason = words;
-    this.retryAt = performance.now() + Math.min(10000, 500 * 2 ** this.failures++) * (0.75 + Math.random() / 2);
+    this.retryAt = now() + Math.min(10000, 500 * 2 ** this.failures++) * (0.75 + Math.random() / 2);
   }
 
   startFragments(type) {
@@ -75,7 +87,7 @@ export class Player {
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => {
       if (typeof data === "string") return this.open(type, JSON.parse(data));
-      this.arrivedAt = Date.now();
+      this.arrivedAt = now();
       this.queue.push(data);
       this.append();
     };
@@ -157,16 +169,16 @@ export class Player {
   watchFrames() {
     const { video } = this;
     if (video.requestVideoFrameCallback) {
-      const shown = (now, { mediaTime }) => {
+      const shown = (_, { mediaTime }) => {
         // Who plays behind shows pictures that came a while ago.
         const { buffered } = video;
         const behind = this.buffer && buffered.length ? Math.max(0, buffered.end(buffered.length - 1) - mediaTime) : 0;
-        this.shownAt = Date.now() - 1000 * behind;
+        this.shownAt = now() - 1000 * behind;
         video.requestVideoFrameCallback(shown);
       };
       video.requestVideoFrameCallback(shown);
     } else {
-      video.ontimeupdate = () => { this.shownAt = Date.now(); };
+      video.ontimeupdate = () => { this.shownAt = now(); };
     }
   }
 
@@ -181,11 +193,11 @@ export class Player {
     const liveAt = this.liveAt();
     this.newest = liveAt ?? this.newest;
     // What is known of single pictures is as old as the last status.
-    const isLive = liveAt !== null && Date.now() - liveAt < STALE_MS + (this.way === "mjpeg" ? 1000 : 0);
+    const isLive = liveAt !== null && now() - liveAt < STALE_MS + (this.way === "mjpeg" ? 1000 : 0);
     if (isLive) {
       this.failures = 0;
       this.reason = "";
-    } else if (this.way && this.stream?.age_s * 1000 < STALE_MS && performance.now() - this.startedAt > RESTART_MS && Date.now() - (liveAt ?? 0) > RESTART_MS) {
+    } else if (this.way && this.stream?.age_s * 1000 < STALE_MS && now() - this.startedAt > RESTART_MS && now() - (liveAt ?? -Infinity) > RESTART_MS) {
       this.fail(""); // The server has pictures, and none is shown: from the beginning.
     }
     this.cover.hidden = isLive;
@@ -195,7 +207,7 @@ export class Player {
 
   coverWords() {
     const reason = this.reason ? ` (${this.reason})` : "";
-    if (this.newest) return `no picture since ${hourOf(new Date(this.newest))}${reason}`;
+    if (this.newest) return `no picture since ${hourAt(this.newest)}${reason}`;
     return this.stream && !this.stream.codec ? "no picture yet" : `connecting${reason}`;
   }
 }
