@@ -17,7 +17,7 @@ from anonymizer.rtsp.digest import Digest
 from anonymizer.rtsp.feed import Feed
 from anonymizer.rtsp.limits import Limits
 from anonymizer.rtsp.session import House, Session
-from anonymizer.sinks.serving import Serving
+from anonymizer.sinks.serving import Serving, accepted
 
 _log = logging.getLogger(__name__)
 _STOP_S = 1.5  # for goodbyes; the supervisor waits for two
@@ -123,22 +123,10 @@ class RtspServer:
             await asyncio.wait(self._sessions, timeout=_STOP_S / 2)
 
     async def _accept_all(self, end: socket.socket, tls: ssl.SSLContext | None) -> None:
-        loop = asyncio.get_running_loop()
-        with end:
-            while True:
-                try:
-                    connection, peer = await loop.sock_accept(end)
-                except OSError as error:  # Out of files, or a connection that was gone before it was taken.
-                    _log.debug("no connection was accepted: %s", error)
-                    await asyncio.sleep(0.1)
-                    continue
-                # Counted before a TLS handshake, which a stranger could begin a thousand times and never end.
-                if not self._connections.take(peer[0]):
-                    connection.close()
-                    continue
-                session = loop.create_task(self._serve(connection, peer[0], tls))
-                self._sessions.add(session)
-                session.add_done_callback(self._sessions.discard)
+        async for connection, address in accepted(end, self._connections):
+            session = asyncio.get_running_loop().create_task(self._serve(connection, address, tls))
+            self._sessions.add(session)
+            session.add_done_callback(self._sessions.discard)
 
     async def _serve(self, connection: socket.socket, address: str, tls: ssl.SSLContext | None) -> None:
         loop = asyncio.get_running_loop()

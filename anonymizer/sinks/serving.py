@@ -7,10 +7,11 @@ import logging
 import random
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from anonymizer.cameras.listening import Places
 from anonymizer.cameras.settings import Server
 from anonymizer.errors import AnonymizerError
 from anonymizer.ipc.channel import Channel, Message
@@ -133,3 +134,22 @@ class Serving:
             self._server = self._make(server)
         except AnonymizerError as error:  # The supervisor should have refused it. Nobody is served.
             self._state, self._fault = "failed", error.problem
+
+
+async def accepted(end: socket.socket, places: Places, is_shared: Callable[[str], bool] = lambda address: False) -> AsyncIterator[tuple[socket.socket, str]]:
+    """Connections for which there was a place, each with whose place it is: whoever serves it leaves that again. An address that `is_shared` is many's."""
+    loop = asyncio.get_running_loop()
+    with end:
+        while True:
+            try:
+                connection, peer = await loop.sock_accept(end)
+            except OSError as error:  # Out of files, or a connection that was gone before it was taken.
+                _log.debug("no connection was accepted: %s", error)
+                await asyncio.sleep(0.1)
+                continue
+            address = f"{peer[0]} port {peer[1]}" if is_shared(peer[0]) else peer[0]
+            # Counted before a TLS handshake, which a stranger could begin a thousand times and never end.
+            if not places.take(address):
+                connection.close()
+                continue
+            yield connection, address

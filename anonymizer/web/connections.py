@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -12,13 +11,12 @@ from typing import Any
 from aiohttp.web_protocol import RequestHandler
 
 from anonymizer.cameras.listening import Places, is_loopback
+from anonymizer.sinks.serving import accepted
 
 MOST_CONNECTIONS = 512
 MOST_PER_ADDRESS = 64  # A wall of sixteen cameras takes some twenty.
 FIRST_REQUEST_S = 10.0  # Who has asked for nothing by then keeps a connection from others.
 _BACKLOG = 128
-
-_log = logging.getLogger(__name__)
 
 
 class Connections:
@@ -64,22 +62,9 @@ class Connections:
         task.add_done_callback(self._tasks.discard)
 
     async def _accept_all(self, end: socket.socket, tls: ssl.SSLContext | None, make: Callable[[], RequestHandler]) -> None:
-        loop = asyncio.get_running_loop()
-        with end:
-            while True:
-                try:
-                    connection, peer = await loop.sock_accept(end)
-                except OSError as error:  # Out of files, or a connection that was gone before it was taken.
-                    _log.debug("no connection was accepted: %s", error)
-                    await asyncio.sleep(0.1)
-                    continue
-                # Behind a proxy on this machine everybody has its address: there each connection counts for itself.
-                address = f"{peer[0]} port {peer[1]}" if is_loopback(peer[0]) else peer[0]
-                # Counted before a TLS handshake, which a stranger could begin a thousand times and never end.
-                if not self._places.take(address):
-                    connection.close()
-                    continue
-                self._begin(self._serve(connection, address, tls, make()))
+        # Behind a proxy on this machine everybody has its address: there each connection counts for itself.
+        async for connection, address in accepted(end, self._places, is_shared=is_loopback):
+            self._begin(self._serve(connection, address, tls, make()))
 
     async def _serve(self, connection: socket.socket, address: str, tls: ssl.SSLContext | None, handler: RequestHandler) -> None:
         loop = asyncio.get_running_loop()
