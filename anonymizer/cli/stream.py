@@ -206,7 +206,7 @@ def _closed_folders(settings: Streaming) -> list[str]:
 
 
 def _say_where_to_look(settings: Streaming) -> None:
-    say_rows(_places(settings))
+    _say_masked(settings, _places(settings))
     say("Ctrl-C stops it")
 
 
@@ -228,7 +228,15 @@ def _say_plan(settings: Streaming) -> None:
     rows = [(camera.name, words) for camera in settings.cameras for words in _camera_words(camera)]
     rows += _places(settings)
     rows += [(kind, _server_words(server)) for kind, server in (("serve", settings.serve), ("page", settings.web)) if server is not None]
-    say_rows([*rows, *(("warning", warning) for warning in settings.warnings)])
+    _say_masked(settings, [*rows, *(("warning", warning) for warning in settings.warnings)])
+
+
+def _say_masked(settings: Streaming, rows: Iterable[tuple[str, str]]) -> None:
+    """What is printed goes into a service's log: without what variables put into an address."""
+    from anonymizer.cameras.secrets import masked, secrets_of
+
+    secrets = secrets_of(settings)
+    say_rows([(who, masked(words, secrets)) for who, words in rows])
 
 
 def _camera_words(camera: Camera) -> Iterable[str]:

@@ -214,6 +214,16 @@ def test_check_tries_folders(here: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert warnings == [f"  warning  camera: file/deep cannot be written to, {here / 'file'} is no folder"]
 
 
+def test_what_a_variable_put_into_a_path_is_not_printed(here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("KEY", SECRET)
+    (here / "cameras.yaml").write_text("cameras: {gate: {url: 'rtsp://h/1', outputs: ['rtsp://h/live/${KEY}/x']}}\n")
+    streamed("--config", "cameras.yaml")
+    assert typer.main.get_command(app).main(["stream", "--config", "cameras.yaml", "--check"], standalone_mode=False) == 0
+    said = capsys.readouterr()
+    assert SECRET not in said.out + said.err
+    assert said.out.count("rtsp://h/live/***/x") == 2
+
+
 def test_log_of_json_is_json_from_its_first_line(capsys: pytest.CaptureFixture[str]) -> None:
     streamed(f"rtsp://a:{SECRET}@h/1", "--log-json", "--record", "r")
     said = capsys.readouterr()
