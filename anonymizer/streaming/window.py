@@ -31,7 +31,6 @@ SURE_APART_S = 0.22  # of looks that are closer, nothing that is in sight for a 
 GROWTH_PER_FRAME = 0.04  # of its size, for each frame that a cover is carried on
 CHANGED_GREY = 8.0  # of 255: a cell of a glimpse that differs by more has changed; noise and coding stay below
 CHANGED_CELLS = 2  # so many changed cells of 64 x 36 are motion
-BODY_HEIGHTS = 5.0  # below a face its body moves with it, and hides nobody whom the last look did not see
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +100,8 @@ class Window:
         frame = next((one for one in self._waiting if one.raw.index == observation.frame_index), None)
         if epoch != self._epoch or frame is None or frame.number <= self._pushed or observation.detections is None:
             return False
+        if frame.raw.damaged:
+            return False  # Who sees a damaged picture has not seen who came into sight before it.
         self._push_up_to(frame.number, observation.detections)
         self._looks.append(frame)
         return True
@@ -122,13 +123,13 @@ class Window:
 
     def _verdict(self, frame: _Waiting, now_s: float) -> Verdict:
         raw, known = frame.raw, frame.number <= self._pushed
-        unsure = self._unsure(frame) if known else ""
-        carried = not known and self._may_be_carried(frame)
+        carried = not known and self._may_be_carried(frame, self._known)
         if not known:
             self._push_up_to(frame.number, None, followed=carried)
         looked = bool(self._looks) and self._looks[0] is frame
         shot = self._shot_of(frame)
         decision = self._decide(frame)
+        unsure = self._unsure(frame, shot, decision.regions) if known else ""
         if looked:
             self._looks.popleft()
             self._last = _Looked(raw, shot, frame.glimpse)
@@ -141,7 +142,9 @@ class Window:
             self._known = decision.regions
             return Verdict(raw, "decided", decision)
         if carried and self._last is not None:
-            return Verdict(raw, "carried", replace(decision, regions=grown_regions(decision.regions, raw.index - self._last.raw.index)))
+            regions = grown_regions(decision.regions, raw.index - self._last.raw.index)
+            if self._may_be_carried(frame, regions):
+                return Verdict(raw, "carried", replace(decision, regions=regions))
         return Verdict(raw, "curtained", why=unsure or "nobody has looked in time")
 
     def _late_since_s(self) -> float:
@@ -155,7 +158,7 @@ class Window:
             least_s = min(least_s, before.arrival_s - before.source_s)
         return first.arrival_s - first.source_s - least_s
 
-    def _unsure(self, frame: _Waiting) -> str:
+    def _unsure(self, frame: _Waiting, shot: int | None, covered: tuple[Region, ...]) -> str:
         """Why the looks before and after a frame do not decide it, or nothing."""
         before, after = self._last, self._looks[0]
         if after is frame:
@@ -165,23 +168,19 @@ class Window:
         apart_s = _apart_s(before.raw, after.raw)
         if apart_s > LOOKS_APART_S:
             return "the looks around it are too far apart"
-        if apart_s > SURE_APART_S and self._is_new(frame, before, after):
+        if apart_s > SURE_APART_S and has_changed((before.glimpse, after.glimpse), frame.glimpse, covered, frame.raw.geometry):
             return "somebody may have come and gone between two looks"
         # A scene that ends before the later look is known by what was seen before alone: who came in since then, nobody has seen.
-        if self._shot_of(frame) == self._shot_of(after) or (self._shot_of(frame) == before.shot and self._may_be_carried(frame)):
+        if shot == self._shot_of(after) or (shot == before.shot and self._may_be_carried(frame, covered)):
             return ""
         return "nobody has looked at this scene"
 
-    def _is_new(self, frame: _Waiting, before: _Looked, after: _Waiting) -> bool:
-        """Whether something is seen in a frame that neither the look before nor the one after it saw."""
-        return has_changed((before.glimpse, after.glimpse), frame.glimpse, self._known, frame.raw.geometry)
-
-    def _may_be_carried(self, frame: _Waiting) -> bool:
-        """Whether the last look still speaks for a frame that none has reached: it is near, and nothing moved outside what it found."""
+    def _may_be_carried(self, frame: _Waiting, covered: tuple[Region, ...]) -> bool:
+        """Whether the last look still speaks for a frame that none has reached: it is near, and nothing moved outside the covers."""
         last = self._last
         if last is None or frame.raw.index - last.raw.index > self._carry_frames:
             return False
-        return not has_changed((last.glimpse,), frame.glimpse, self._known, frame.raw.geometry)
+        return not has_changed((last.glimpse,), frame.glimpse, covered, frame.raw.geometry)
 
     def _push_up_to(self, number: int, detections: Detections | None, *, followed: bool = True) -> None:
         """Tell the tracker of the frames up to this one; of those that nobody looked at, that time has passed.
@@ -221,15 +220,20 @@ def _apart_s(before: RawFrame, after: RawFrame) -> float:
     return inf if by_camera_s < 0 else max(after.arrival_s - before.arrival_s, by_camera_s)
 
 
-def has_changed(looked: Sequence[NDArray[np.uint8]], glimpse: NDArray[np.uint8], known: tuple[Region, ...], geometry: Geometry) -> bool:
-    """Whether a glimpse differs from all that were looked at, outside the regions: somebody may have come whom nobody has looked for."""
+def has_changed(looked: Sequence[NDArray[np.uint8]], glimpse: NDArray[np.uint8], covered: tuple[Region, ...], geometry: Geometry) -> bool:
+    """Whether a glimpse differs from all that were looked at, outside the covers: somebody may have come whom nobody has looked for.
+
+    Whom a body hides is no exception: who steps out from behind somebody is nearest to him.
+    """
     change = np.min([_difference(one, glimpse) for one in looked], axis=0)
+    rows, columns = np.mgrid[: change.shape[0], : change.shape[1]] + 0.5
     open_cells = np.ones(change.shape, bool)
-    boxes = np.asarray([region.xyxy for region in known], np.float32).reshape(-1, 4)
-    for region, (left, top, right, bottom) in zip(known, geometry.to_displayed(boxes, GLIMPSE_WH), strict=True):
-        wide, high = right - left, bottom - top
-        below = bottom + high * (BODY_HEIGHTS if region.label == "face" else 1)
-        open_cells[max(0, int(top - high)) : max(0, int(below) + 2), max(0, int(left - wide)) : max(0, int(right + wide) + 2)] = False
+    boxes = np.asarray([region.xyxy for region in covered], np.float32).reshape(-1, 4)
+    for region, (left, top, right, bottom) in zip(covered, geometry.to_displayed(boxes, GLIMPSE_WH), strict=True):
+        # Half a cell more: one that a cover touches changes with what is under it.
+        across = np.abs(columns - (left + right) / 2) / ((right - left) / 2 + 0.5)
+        down = np.abs(rows - (top + bottom) / 2) / ((bottom - top) / 2 + 0.5)
+        open_cells &= (across**2 + down**2 > 1) if region.shape == "ellipse" else (np.maximum(across, down) > 1)
     return int(np.count_nonzero(change[open_cells] > CHANGED_GREY)) >= CHANGED_CELLS
 
 

@@ -152,6 +152,15 @@ def test_damaged_frame_is_curtained_though_it_was_looked_at() -> None:
     assert ways(held.due(1.0)) == ["curtained"]
 
 
+def test_look_at_a_damaged_frame_decides_nothing_before_it() -> None:
+    held = window(carry_frames=0)
+    for index in range(5):
+        held.arrive(raw_frame(index, damaged=index == 4))
+    assert held.looked(1, look(0))
+    assert not held.looked(1, look(4, BOX)), "the tracker would not believe it, and who came in behind the first look would be bare"
+    assert ways(held.due(1.0)) == ["decided", *["curtained"] * 4]
+
+
 def test_frame_that_waited_on_the_way_is_dropped() -> None:
     held = window()
     held.arrive(raw_frame(0, late_s=2.5))
@@ -264,14 +273,17 @@ def test_end_of_a_scene_is_shown_only_while_nothing_comes_in() -> None:
     assert ways(held.due(1.0)) == ["decided", "decided", "curtained", "decided", "decided"]
 
 
+@pytest.mark.parametrize("where", [(90, 40), (42, 50)], ids=["apart", "before-the-body-of-whom-is-known"])
 @pytest.mark.parametrize(("apart", "way"), [(5, "decided"), (7, "curtained")])
-def test_who_comes_and_goes_between_two_looks_is_not_shown_where_they_are_far_apart(apart: int, way: str) -> None:
+def test_who_comes_and_goes_between_two_looks_is_not_shown_where_they_are_far_apart(apart: int, way: str, where: tuple[int, int]) -> None:
     held = window(lookahead_s=0.4)
+    left, top = where
     for index in range(apart + 1):
         frame = raw_frame(index)
         luma = frame.planes[0].copy()
         if index == 3:
-            luma[40:60, 90:110] = 235 - luma[40:60, 90:110]
+            place = np.s_[top : top + 20, left : left + 20]
+            luma[place] = 235 - luma[place]
         held.arrive(replace(frame, planes=(luma, *frame.planes[1:])))
     held.looked(1, look(0, BOX))
     held.looked(1, look(apart, BOX))
