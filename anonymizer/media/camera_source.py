@@ -224,10 +224,12 @@ class CameraSource:
         aspect = self._decoder.aspect or Fraction(1)
         said = stream.average_rate or stream.guessed_rate
         rate = float(said) if said and 1 <= said <= 240 else 25.0
-        # The first frame of an RTSP stream has no time: the first known one is that of the second.
-        self._time_s = float(frame.pts * frame.time_base) if frame.pts is not None and frame.time_base is not None else self._time_s + 1 / rate
         if self._is_untimed:
             self._time_s = time.monotonic()
+        elif frame.pts is not None and frame.time_base is not None:
+            self._time_s = float(frame.pts * frame.time_base)
+        else:
+            self._time_s += 1 / rate  # The first frame of an RTSP stream has no time: the first known one is that of the second.
         return CameraFrame(
             self._time_s,
             planes,

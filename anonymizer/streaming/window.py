@@ -31,6 +31,7 @@ SURE_APART_S = 0.22  # of looks that are closer, nothing that is in sight for a 
 GROWTH_PER_FRAME = 0.04  # of its size, for each frame that a cover is carried on
 CHANGED_GREY = 8.0  # of 255: a cell of a glimpse that differs by more has changed; noise and coding stay below
 CHANGED_CELLS = 2  # so many changed cells of 64 x 36 are motion
+_ROWS, _COLUMNS = np.mgrid[: GLIMPSE_WH[1], : GLIMPSE_WH[0]] + 0.5  # the cells' middles
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,13 +227,12 @@ def has_changed(looked: Sequence[NDArray[np.uint8]], glimpse: NDArray[np.uint8],
     Whom a body hides is no exception: who steps out from behind somebody is nearest to him.
     """
     change = np.min([_difference(one, glimpse) for one in looked], axis=0)
-    rows, columns = np.mgrid[: change.shape[0], : change.shape[1]] + 0.5
     open_cells = np.ones(change.shape, bool)
     boxes = np.asarray([region.xyxy for region in covered], np.float32).reshape(-1, 4)
     for region, (left, top, right, bottom) in zip(covered, geometry.to_displayed(boxes, GLIMPSE_WH), strict=True):
         # Half a cell more: one that a cover touches changes with what is under it.
-        across = np.abs(columns - (left + right) / 2) / ((right - left) / 2 + 0.5)
-        down = np.abs(rows - (top + bottom) / 2) / ((bottom - top) / 2 + 0.5)
+        across = np.abs(_COLUMNS - (left + right) / 2) / ((right - left) / 2 + 0.5)
+        down = np.abs(_ROWS - (top + bottom) / 2) / ((bottom - top) / 2 + 0.5)
         open_cells &= (across**2 + down**2 > 1) if region.shape == "ellipse" else (np.maximum(across, down) > 1)
     return int(np.count_nonzero(change[open_cells] > CHANGED_GREY)) >= CHANGED_CELLS
 
