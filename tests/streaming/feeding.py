@@ -23,6 +23,7 @@ from anonymizer.media.annexb import parameter_sets_of
 from anonymizer.types import LIVE_TIME_BASE, EncodedPacket, StreamFormat
 from tests.conftest import draw_picture
 
+START_PTS = 90_000 * 315_360_000  # No machine is up for ten years: packets from its own clock would have an age.
 _ENCODERS = {"h264": "libx264", "hevc": "libx265"}
 
 
@@ -56,7 +57,7 @@ class DrawnStream:
             return EncodedPacket(pts, first.is_key, first.data)
         return self._encode(pts)
 
-    def packets(self, count: int, start_pts: int = 90_000_000) -> list[EncodedPacket]:
+    def packets(self, count: int, start_pts: int = START_PTS) -> list[EncodedPacket]:
         """As many coded frames, at even times."""
         return [self.packet(start_pts + at * 90_000 // self.rate) for at in range(count)]
 

@@ -8,7 +8,7 @@ import av
 import pytest
 
 from anonymizer.sinks.fragments import Fragments
-from tests.streaming.feeding import DrawnStream
+from tests.streaming.feeding import START_PTS, DrawnStream
 
 
 def decoded(data: bytes) -> list[av.VideoFrame]:
@@ -38,7 +38,7 @@ def test_a_viewer_may_begin_at_any_key_frame():
 
 def test_a_hole_in_time_stays_a_hole():
     stream = DrawnStream()
-    first, second = stream.packets(12), stream.packets(12, start_pts=90_000_000 + 900_000)
+    first, second = stream.packets(12), stream.packets(12, start_pts=START_PTS + 900_000)
     fragments = Fragments(stream.format)
     frames = decoded(fragments.init + fragments.fragment(first) + fragments.fragment(second))
     assert frames[12].pts == 900_000

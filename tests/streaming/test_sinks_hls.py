@@ -13,7 +13,7 @@ from anonymizer.cameras.settings import Hls
 from anonymizer.publishing import staged
 from anonymizer.sinks.hls import PLAYLIST, HlsFolder
 from anonymizer.sinks.playlist import read_playlist
-from tests.streaming.feeding import DrawnStream, running_sink
+from tests.streaming.feeding import START_PTS, DrawnStream, running_sink
 
 
 def settings(folder: Path) -> Hls:
@@ -33,7 +33,7 @@ def frames_in(folder: Path) -> int:
     return count
 
 
-def write(folder: Path, stream: DrawnStream, groups: int, start_pts: int = 90_000_000) -> HlsFolder:
+def write(folder: Path, stream: DrawnStream, groups: int, start_pts: int = START_PTS) -> HlsFolder:
     hls = HlsFolder(settings(folder))
     hls.take(stream.format)
     for packet in stream.packets(12 * groups + 1, start_pts):
@@ -79,7 +79,7 @@ def test_new_format_is_a_break_with_its_own_initialization(tmp_path):
     hls = write(tmp_path, DrawnStream(), groups=2)
     other = DrawnStream(size_wh=(96, 64))
     hls.take(other.format)
-    for packet in other.packets(13, start_pts=99_000_000):
+    for packet in other.packets(13, start_pts=START_PTS + 9_000_000):
         hls.take(packet)
     text = text_of(tmp_path)
     assert text.count("#EXT-X-MAP") == 2
@@ -100,7 +100,7 @@ def test_restart_goes_on_after_what_was_named_and_removes_what_was_not(tmp_path)
     unnamed = tmp_path / "segment_00000003.m4s"
     unnamed.write_bytes(b"killed before the playlist named it")
     (tmp_path / "notes.txt").write_text("not ours")
-    write(tmp_path, DrawnStream(), groups=2, start_pts=99_000_000)
+    write(tmp_path, DrawnStream(), groups=2, start_pts=START_PTS + 9_000_000)
     playlist = read_playlist(text_of(tmp_path), 4, 1)
     assert [segment.number for segment in playlist.segments] == [1, 2, 3, 4]
     assert [segment.is_break for segment in playlist.segments] == [False, False, True, False]
@@ -148,7 +148,7 @@ def test_old_segments_leave_though_no_packets_come(tmp_path, an_hour_later):
 
 def test_segments_longer_than_asked_for_are_not_old(tmp_path, monkeypatch):
     stream = DrawnStream(gop=125)  # five seconds for the half that was asked for
-    monkeypatch.setattr("anonymizer.sinks.hls.wall_time_s", lambda packet: time.time() - 20 + (packet.pts - 90_000_000) / 90_000)
+    monkeypatch.setattr("anonymizer.sinks.hls.wall_time_s", lambda packet: time.time() - 20 + (packet.pts - START_PTS) / 90_000)
     hls = HlsFolder(settings(tmp_path))
     hls.take(stream.format)
     for packet in stream.packets(501):

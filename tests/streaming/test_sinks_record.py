@@ -22,7 +22,7 @@ from anonymizer.sinks.disk import DiskWorker
 from anonymizer.sinks.record import Recorder, SegmentFolder
 from anonymizer.sinks.whole import WHOLE_BYTES
 from anonymizer.types import EncodedPacket, StreamFormat
-from tests.streaming.feeding import DrawnStream, running_sink
+from tests.streaming.feeding import START_PTS, DrawnStream, running_sink
 
 CONTAINERS = ["mp4", "mkv", "ts"]
 
@@ -159,7 +159,7 @@ def test_the_same_format_again_does_not_cut(tmp_path):
     stream = DrawnStream()
     recorder = record(tmp_path, stream.packets(12), stream.format)
     recorder.take(stream.format)
-    for packet in stream.packets(12, start_pts=91_000_000):
+    for packet in stream.packets(12, start_pts=START_PTS + 1_000_000):
         recorder.take(packet)
     recorder.close()
     assert [frames_in(path) for path in named(tmp_path)] == [24]
