@@ -15,7 +15,7 @@ from anonymizer.media.packet_muxing import PacketMuxer, initialization_segment, 
 from anonymizer.media.pushing import push_fault, push_muxer
 from anonymizer.types import EncodedPacket, StreamFormat
 from tests.conftest import draw_picture
-from tests.streaming.feeding import DrawnStream
+from tests.streaming.feeding import START_PTS, DrawnStream
 
 CONTAINERS = [
     pytest.param("mp4", {}, id="mp4"),
@@ -51,7 +51,7 @@ def test_every_packet_is_a_frame_at_its_own_time(container, options, codec):
 def test_first_time_can_be_chosen():
     stream = DrawnStream()
     file = io.BytesIO()
-    with PacketMuxer(file, "matroska", stream.format, start_pts=90_000_000 - 90_000) as muxer:
+    with PacketMuxer(file, "matroska", stream.format, start_pts=START_PTS - 90_000) as muxer:
         for packet in stream.packets(5):
             muxer.write(packet)
     file.seek(0)
