@@ -153,7 +153,11 @@ def test_icc_profile_and_resolution_stay(tmp_path: Path) -> None:
         assert (read_image(tmp_path / name).icc_profile, read_image(tmp_path / name).frame.pixel_format) == (colors_of(SRGB), "rgb48le")
 
 
-@pytest.mark.parametrize("profile", [b"no profile at all", SRGB[:100], SRGB[:16] + b"CMYK" + SRGB[20:], SRGB.replace(b"acsp", b"face")])
+@pytest.mark.parametrize(
+    "profile",
+    [b"no profile at all", SRGB[:100], SRGB[:16] + b"CMYK" + SRGB[20:], SRGB.replace(b"acsp", b"face")],
+    ids=["text", "cut", "of another color space", "without its signature"],
+)
 def test_icc_profile_that_is_none_is_dropped(profile: bytes, tmp_path: Path) -> None:
     before, after = round_trip(saved(tmp_path / "a.png", RGB, icc_profile=profile))
     assert (before.icc_profile, after.icc_profile) == (None, None)
