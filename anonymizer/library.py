@@ -83,8 +83,8 @@ def _sealed(frames: Iterable[Image], rate: Fraction, equipment: Equipment) -> It
     geometry = Geometry(_size_wh(first, 0))
     effect = equipment.effect_for(geometry)
     zones, tracker = equipment.zones_for(geometry, rate), equipment.tracker_for(geometry, rate)
-    looks = observed_frames(_frames_of(first, coming, rate, geometry.coded_wh), geometry, equipment, rate)
-    with closing(decided_frames(looks, tracker)) as decided:
+    read = _frames_of(first, coming, rate, geometry.coded_wh)
+    with closing(observed_frames(read, geometry, equipment, rate)) as looks, closing(decided_frames(looks, tracker)) as decided:
         for frame, decision in zones.over(decided):
             yield np.array(seal_frame(frame, decision, effect).frame.planes[0])
 

@@ -1,4 +1,4 @@
-"""Run the front of a chain of generators in a thread of its own, a bounded number of items ahead.
+"""Run the front of a chain of generators in a thread of its own, a bounded number of items ahead, and one of its steps in several.
 
 The steps of the pipeline spend their time in C code that lets go of the interpreter lock: decoding, detecting and
 encoding run side by side this way. Order, errors and clean-up are those of the plain generator.
@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
+U = TypeVar("U")
 _END = object()
 _THREAD_NAME = "anonymizer-overlap"
 
 
 def anything_runs_ahead() -> bool:
-    """Whether a thread of any overlapped() still works, or waits for what it reads."""
-    return any(thread.name == _THREAD_NAME for thread in threading.enumerate())
+    """Whether a thread of anything here still works, or waits for what it reads."""
+    return any(thread.name.startswith(_THREAD_NAME) for thread in threading.enumerate())
 
 
 def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
@@ -77,3 +80,24 @@ def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
             thread.join()
         else:
             close_items()
+
+
+def side_by_side(call: Callable[[T], U], items: Iterator[T], at_once: int) -> Generator[U, None, None]:
+    """Yield what `call` makes of each item, in their order, with `at_once` of them under way in threads.
+
+    One more waits, so that no thread does while the first is slow. An exception of `call` is raised in its item's place; it and closing
+    this generator wait for the calls that are under way, and the rest is never begun.
+    """
+    if at_once < 2:
+        yield from map(call, items)
+        return
+    pool, coming = ThreadPoolExecutor(at_once, thread_name_prefix=_THREAD_NAME), deque[Future[U]]()
+    try:
+        for item in items:
+            coming.append(pool.submit(call, item))
+            if len(coming) > at_once:
+                yield coming.popleft().result()
+        while coming:
+            yield coming.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -21,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.config import Zone
-from anonymizer.detection import Turns
+from anonymizer.detection import Part, Turns
 from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, UndecidedFrameError
 from anonymizer.geometry import Geometry
 from anonymizer.media import VideoReader, VideoWriter, count_packets, picture_of, plan_encoding, probe, require_unchanged
-from anonymizer.overlap import overlapped
+from anonymizer.overlap import overlapped, side_by_side
 from anonymizer.progress import OnProgress, RunLog
 from anonymizer.publishing import Plan, PlanHeader, PlanWriter, Report, file_sha256, read_plan, require_all_decided, require_target, staged
 from anonymizer.redaction import seal_frame
@@ -171,14 +171,26 @@ def zones_over(info: MediaInfo, equipment: Equipment, plan: Plan | None, met: se
 
 def observed_frames(
     frames: Iterator[Frame], geometry: Geometry, equipment: Equipment, frame_rate: Fraction | None = None, start_s: float | None = 0.0
-) -> Iterator[Look]:
+) -> Generator[Look, None, None]:
     """Look at every frame with every detector; zones are timed from `start_s` (None: the first frame)."""
-    turns = Turns(equipment.look)
-    for frame in frames:
-        start_s = frame.time_s if start_s is None else start_s
+    turns, failures = Turns(equipment.look), list[str]()
+
+    def asked() -> Generator[tuple[Frame, tuple[float, float], Part], None, None]:
+        zero_s = start_s
+        for frame in frames:
+            zero_s = frame.time_s if zero_s is None else zero_s
+            yield frame, shown_s(frame, zero_s, frame_rate), turns.next(frame.time_s)
+
+    def look(question: tuple[Frame, tuple[float, float], Part]) -> Look:
+        frame, shown, part = question
         picture = picture_of(frame, geometry, equipment.look.long_side)
-        seen = equipment.observe(picture, shown_s(frame, start_s, frame_rate), turns.next(frame.time_s))
-        yield Look(frame, seen, glimpse_of(picture.rgb))
+        # A detector that hangs once hangs again: asked for the frames behind, it would hold up the end of the run by a deadline each.
+        seen = Observation(frame.index, None, failure=failures[0]) if failures else equipment.observe(picture, shown, part)
+        if seen.failure is not None:
+            failures.append(seen.failure)
+        return Look(frame, seen, glimpse_of(picture.rgb))
+
+    return side_by_side(look, asked(), equipment.frames_at_once)
 
 
 def decided_frames(looks: Iterator[Look], tracker: Tracker) -> Generator[tuple[Frame, Decision], None, None]:

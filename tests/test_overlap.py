@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from anonymizer.overlap import overlapped
+from anonymizer.overlap import anything_runs_ahead, overlapped, side_by_side
 
 
 def test_order_is_kept() -> None:
@@ -89,3 +89,64 @@ def test_signal_inside_the_thread_s_start_leaves_nothing_running(starts: bool, m
         if starts:
             thread.join(5)
         assert not thread.is_alive()
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_side_by_side_keeps_the_order(at_once: int) -> None:
+    def slow_at_first(item: int) -> int:
+        threading.Event().wait(0.02 if item % 7 == 0 else 0.0)
+        return -item
+
+    assert list(side_by_side(slow_at_first, iter(range(60)), at_once)) == [-item for item in range(60)]
+    assert not anything_runs_ahead()
+
+
+def test_as_many_calls_as_told_run_side_by_side() -> None:
+    """Each waits for the other: one alone would never come back."""
+    meeting = threading.Barrier(2, timeout=10)
+    under_way: list[int] = []
+    most: list[int] = []
+
+    def meets(item: int) -> int:
+        under_way.append(item)
+        most.append(len(under_way))
+        meeting.wait()
+        under_way.remove(item)
+        return item
+
+    assert list(side_by_side(meets, iter(range(20)), 2)) == list(range(20))
+    assert max(most) == 2
+
+
+def test_error_of_a_call_comes_in_its_place_and_the_rest_is_not_begun() -> None:
+    begun: list[int] = []
+
+    def fails_at_4(item: int) -> int:
+        begun.append(item)
+        if item == 4:
+            raise OSError("gone")
+        return item
+
+    seen: list[int] = []
+    with pytest.raises(OSError, match="gone"):
+        seen.extend(side_by_side(fails_at_4, iter(range(100)), 2))
+    assert seen == [0, 1, 2, 3]
+    assert max(begun) <= 4 + 2
+    assert not anything_runs_ahead()
+
+
+def test_closing_waits_for_the_calls_under_way_and_begins_no_other() -> None:
+    begun, ended = list[int](), list[int]()
+
+    def slow(item: int) -> int:
+        begun.append(item)
+        threading.Event().wait(0.1)
+        ended.append(item)
+        return item
+
+    chain = side_by_side(slow, iter(range(100)), 2)
+    next(chain)
+    chain.close()
+    assert sorted(begun) == sorted(ended)
+    assert len(begun) <= 1 + 2 + 1
+    assert not anything_runs_ahead()

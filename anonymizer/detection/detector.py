@@ -16,7 +16,8 @@ class Detector(Protocol):
 
     `detect` gives one Detections for each picture, in order, in pixels of that picture, with labels out of `labels`.
     It may return more than anyone will want: thresholds are the caller's. It raises ModelError when it cannot answer;
-    an empty Detections always means that it looked and found nothing. It is called by one thread at a time.
+    an empty Detections always means that it looked and found nothing. It is called by one thread
+    at a time, unless `for_threads` says otherwise of what `load_detectors` gave.
     """
 
     @property

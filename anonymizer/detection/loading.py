@@ -42,6 +42,11 @@ def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads
     return tuple(detectors)
 
 
+def for_threads(weights: Mapping[str, str]) -> bool:
+    """Whether several threads at once may ask the detectors of these weights: torch's networks keep things of the last picture in themselves."""
+    return not any(source.lower().endswith(".pt") for source in weights.values())
+
+
 def label_thresholds(
     labels: Sequence[str], weights: Mapping[str, str], strictness: float, long_side: int = 960, *, alone: bool = False
 ) -> dict[str, Thresholds]:

@@ -41,6 +41,23 @@ def test_only_the_labels_that_are_asked_for_are_given():
     assert detector.labels == ("plate",)
 
 
+@pytest.mark.parametrize(
+    ("settings", "cores", "frames_at_once"),
+    [({}, 2, 2), ({}, 16, 2), ({}, 1, 1), ({"threads": 2}, 2, 1), ({"preset": "thorough"}, 2, 1), ({"weights": {"face": "my.PT"}, "detect": "face"}, 2, 1)],
+    ids=["two cores", "many", "one core", "threads are told", "tiles", "torch"],
+)
+def test_two_frames_are_looked_at_side_by_side_where_there_is_room(settings, cores, frames_at_once, monkeypatch):
+    monkeypatch.setattr("anonymizer.equipment.available_cores", lambda: cores)
+    monkeypatch.setattr("anonymizer.equipment.load_detectors", lambda *_, **__: ())
+    monkeypatch.setattr("anonymizer.equipment.untested_labels", lambda *_: ())
+    monkeypatch.setattr("anonymizer.equipment.label_thresholds", lambda *_, **__: {})
+    assert Equipment.of(load_config(settings).config).frames_at_once == frames_at_once
+
+
+def test_detectors_of_somebody_s_own_are_asked_by_one_thread_at_a_time():
+    assert Equipment.of(load_config({}).config, []).frames_at_once == 1
+
+
 def test_own_weights_take_the_place_of_the_shipped_ones_for_their_label(my_onnx):
     mine, shipped = load_detectors(("face", "plate"), {"face": my_onnx}, threads=1)
     assert (mine.name, mine.labels) == ("my.onnx", ("face",))

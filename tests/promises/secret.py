@@ -6,6 +6,7 @@ matching; it lives here alone, no release can select it. The scanner decodes wha
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -99,12 +100,15 @@ class Oracle:
     def __init__(self, trouble: Callable[[int, Detections], object] | None = None) -> None:
         self._trouble = trouble
         self.looks = 0
+        self._counting = threading.Lock()
 
     def detect(self, pictures: Sequence[NDArray[np.uint8]]) -> list[Detections]:
         return [self._one(picture) for picture in pictures]
 
     def _one(self, picture: NDArray[np.uint8]) -> Detections:
-        self.looks += 1
+        with self._counting:
+            self.looks += 1
+            look = self.looks
         score, (x, y) = match(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))
         found = Detections.of([[x, y, x + SIDE, y + SIDE]], [0.99], "plate") if score > READABLE else Detections.none()
-        return found if self._trouble is None else self._trouble(self.looks, found)  # type: ignore[return-value]  # that is the trouble
+        return found if self._trouble is None else self._trouble(look, found)  # type: ignore[return-value]  # that is the trouble

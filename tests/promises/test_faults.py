@@ -75,13 +75,41 @@ DETECTOR_FAULTS = [
 ]
 
 
+@pytest.mark.parametrize("frames_at_once", [1, 2])
 @pytest.mark.parametrize("trouble", DETECTOR_FAULTS)
-def test_failing_detector_publishes_nothing(case: Case, trouble: Trouble) -> None:
-    case.oracle = Oracle(trouble)
+def test_failing_detector_publishes_nothing(case: Case, trouble: Trouble, frames_at_once: int) -> None:
+    case.oracle, case.frames_at_once = Oracle(trouble), frames_at_once
     with pytest.raises((ModelError, UndecidedFrameError)) as caught:
         case.run()
     assert caught.value.problem
     assert_nothing_left(case)
+
+
+def test_detector_that_hangs_is_asked_for_no_frame_behind(case: Case) -> None:
+    """Each would hold up the end of the run by a deadline."""
+    hung: list[int] = []
+
+    def hangs_on(look: int, found: Detections) -> Detections:
+        if look >= AT:
+            hung.append(look)
+            threading.Event().wait(8)
+        return found
+
+    case.oracle, case.frames_at_once, case.settings = Oracle(hangs_on), 2, {"timeout_s": 0.5}
+    with pytest.raises(ModelError, match="did not answer within"):
+        case.run()
+    assert 1 <= len(hung) <= 2
+    assert_nothing_left(case)
+
+
+def test_looking_at_two_frames_at_once_changes_nothing(case: Case) -> None:
+    written = []
+    for frames_at_once in (1, 2):
+        case.frames_at_once, case.target = frames_at_once, case.folder / f"{frames_at_once}.mp4"
+        case.run()
+        assert readable_frames(case.target) == 0
+        written.append(case.target.read_bytes())
+    assert written[0] == written[1]
 
 
 def test_detector_that_finds_nothing_for_a_moment_leaks_nothing(case: Case) -> None:
