@@ -180,7 +180,7 @@ def test_check_says_what_would_be_done_without_secrets(here: Path, capsys: pytes
     assert typer.main.get_command(app).main(["stream", "--config", "cameras.yaml", "--check"], standalone_mode=False) == 0
     assert capsys.readouterr().out.splitlines() == [
         "  gate     from: rtsp://h/1 over tcp",
-        "  gate     covers: face, plate; fast, strictness 0.6, blur, look-ahead 0.4 s",
+        "  gate     covers: face, plate; fast, strictness 0.7, blur, look-ahead 0.4 s",
         "  gate     watch: rtsp://127.0.0.1:8554/gate",
         "  serve    listens at 0.0.0.0 port 8554, for user and password, without TLS",
         "  warning  serve: pictures travel unencrypted: set certificate and key, or put a proxy with TLS in front",
