@@ -213,7 +213,7 @@ def test_relay_fails_between_any_two(camera: MiniCamera) -> None:
 @needs_gstreamer
 def test_camera_of_others_is_read_live(tmp_path: Path) -> None:
     with GstCamera(tmp_path, first_counter=500) as camera:
-        seen = scan_url(camera.url, 4)
+        seen = scan_url(camera.url, 8)
     assert len([one for one in seen if one.counter is not None and one.counter >= 500]) > 30
     assert not stale(seen, camera.counter_at, 25)
 

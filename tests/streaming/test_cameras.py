@@ -41,7 +41,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_address_alone_is_a_camera_with_the_live_profile() -> None:
     (camera,) = given().cameras
     assert (camera.name, camera.url, camera.transport, camera.lookahead_s, camera.outputs) == ("gate", CAMERA, "tcp", 0.4, ())
-    assert (camera.config.preset, camera.config.strictness, camera.config.tracking.lookahead_s) == ("fast", 0.6, 0.4)
+    assert (camera.config.preset, camera.config.strictness, camera.config.tracking.lookahead_s) == ("fast", 0.7, 0.4)
 
 
 def test_camera_is_laid_over_defaults_over_profile() -> None:
