@@ -1,7 +1,7 @@
 """Run the front of a chain of generators in a thread of its own, a bounded number of items ahead, and one of its steps in several.
 
 The steps of the pipeline spend their time in C code that lets go of the interpreter lock: decoding, detecting and
-encoding run side by side this way. Order, errors and clean-up are those of the plain generator.
+encoding run side by side this way. Order and clean-up are those of the plain generator, and no error is lost.
 """
 
 from __future__ import annotations
@@ -85,8 +85,8 @@ def overlapped(items: Iterator[T], ahead: int) -> Generator[T, None, None]:
 def side_by_side(call: Callable[[T], U], items: Iterator[T], at_once: int) -> Generator[U, None, None]:
     """Yield what `call` makes of each item, in their order, with `at_once` of them under way in threads.
 
-    One more waits, so that no thread does while the first is slow. An exception of `call` is raised in its item's place; it and closing
-    this generator wait for the calls that are under way, and the rest is never begun.
+    One more waits, so that no thread does while the first is slow. An exception of `call` is raised in its item's place, one of
+    `items` at once, ahead of what waits; either, and closing this generator, waits for the calls under way and begins no other.
     """
     if at_once < 2:
         yield from map(call, items)
