@@ -88,7 +88,8 @@ def read_base(source: str, labels: Sequence[str], renamed: Mapping[str, str], th
 def build(base: Base, labels: Sequence[str]) -> nn.Module:
     """A network for the labels with the weights of the base: labels that it knows keep their outputs, others begin anew.
 
-    ModelError if the weights do not fit the architecture. The batch normalization of an exported base is the identity yet.
+    ModelError if the weights do not fit the architecture. The batch normalization of an exported base is the identity yet. What `export.moved`
+    added to its boxes is left behind: that mended a teaching beside the objects, and what is taught now lies on them.
     """
     model: nn.Module = importlib.import_module("ultralytics.nn.tasks").DetectionModel(base.architecture, nc=len(labels), verbose=False)
     model.names, model.args = dict(enumerate(labels)), importlib.import_module("ultralytics.cfg").get_cfg()

@@ -11,6 +11,7 @@ import ast
 import contextlib
 import copy
 import io
+import itertools
 import logging
 import tempfile
 import warnings
@@ -93,12 +94,34 @@ def moved(model: bytes, by_xy: tuple[float, float]) -> bytes:
     if not names:
         raise ModelError("its boxes cannot be moved: it does not say what it finds", hint="export it again")
     (output,) = graph.graph.output
+    taken = {name for node in graph.graph.node for name in (node.name, *node.output)}
+    suffix = next(suffix for at in itertools.count() if f"{output.name}_taught{(suffix := str(at or ''))}" not in taken)  # it may have been moved before
     for node in graph.graph.node:
-        node.output[:] = [f"{name}_taught" if name == output.name else name for name in node.output]
+        node.output[:] = [f"{name}_taught{suffix}" if name == output.name else name for name in node.output]
     offset = np.zeros((1, 4 + len(names), 1), np.float32)
     offset[0, :2, 0] = by_xy
-    graph.graph.initializer.append(numpy_helper.from_array(offset, "offset"))
-    graph.graph.node.append(helper.make_node("Add", [f"{output.name}_taught", "offset"], [output.name], name="offset_add"))
+    graph.graph.initializer.append(numpy_helper.from_array(offset, f"offset{suffix}"))
+    added = helper.make_node("Add", [f"{output.name}_taught{suffix}", f"offset{suffix}"], [output.name], name=f"offset_add{suffix}")
+    graph.graph.node.append(added)
+    return _checked(graph)
+
+
+def mixed(model: bytes, other: bytes, share: float) -> bytes:
+    """The first network with each weight moved by that share of the way to the other's.
+
+    Between two trainings that began with the same weights a mixture often errs less than either (Wortsman et al., Model soups, 2022).
+    ModelError if one is built otherwise.
+    """
+    graph, theirs = onnx.load_model_from_string(model), onnx.load_model_from_string(other)
+    found = {tensor.name: numpy_helper.to_array(tensor) for tensor in theirs.graph.initializer}
+    for tensor in graph.graph.initializer:
+        mine = numpy_helper.to_array(tensor)
+        given = found.get(tensor.name)
+        if given is None or given.shape != mine.shape:
+            raise ModelError(f"the networks cannot be mixed: {tensor.name} is not in both", hint="mix networks of one base, exported alike")
+        if mine.dtype.kind == "f":
+            between = (1 - share) * mine.astype(np.float32) + share * given.astype(np.float32)
+            tensor.CopyFrom(numpy_helper.from_array(between.astype(mine.dtype), tensor.name))
     return _checked(graph)
 
 
@@ -172,6 +195,7 @@ def main() -> None:
     parser.add_argument("onnx", type=Path)
     parser.add_argument("--half-weights", action="store_true", help="float16 initializers + Cast")
     parser.add_argument("--move", type=float, nargs=2, metavar=("X", "Y"), help="move every box by so many pixels of the input")
+    parser.add_argument("--mix", nargs=2, metavar=("ONNX", "SHARE"), help="move the weights by a share of the way to another network's")
     args = parser.parse_args()
     if args.checkpoint.suffix == ".onnx":
         full = args.checkpoint.read_bytes()
@@ -179,6 +203,7 @@ def main() -> None:
         model = load_checkpoint(args.checkpoint)
         full = exported(model, [model.names[at] for at in range(len(model.names))], "")
     full = halved(full) if args.half_weights else full
+    full = mixed(full, Path(args.mix[0]).read_bytes(), float(args.mix[1])) if args.mix else full
     args.onnx.write_bytes(moved(full, tuple(args.move)) if args.move else full)
 
 

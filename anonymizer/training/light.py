@@ -15,9 +15,9 @@ def photometric(rng: np.random.Generator, image: Image) -> Image:
     if rng.random() < 0.15:
         return image
     base = np.arange(256, dtype=np.float32) / 255
-    night = rng.random() < 0.1
-    gamma = math.exp(rng.uniform(0.3, 1.0) if night else rng.uniform(-0.45, 0.5))
-    gain = rng.uniform(0.25, 0.6) if night else rng.uniform(0.7, 1.25)
+    night = rng.random() < 0.14
+    gamma = math.exp(rng.uniform(0.3, 1.1) if night else rng.uniform(-0.45, 0.5))
+    gain = rng.uniform(0.18, 0.6) if night else rng.uniform(0.7, 1.25)
     lift = rng.uniform(-0.06, 0.08)
     cast = np.exp(rng.uniform(-0.18, 0.18, 3)) if rng.random() < 0.4 else np.ones(3)
     curves = [np.clip((base**gamma * gain * c + lift) * 255, 0, 255) for c in cast]
@@ -46,7 +46,7 @@ def _noise(rng: np.random.Generator, image: Image, sigma: float) -> Image:
 
 
 def _motion(rng: np.random.Generator, image: Image) -> Image:
-    length = 2 * int(rng.integers(1, 4)) + 1  # odd: an even one has no middle, and would move what it blurs
+    length = 2 * int(rng.integers(1, 6)) + 1  # odd: an even one has no middle, and would move what it blurs
     kernel = np.zeros((length, length), np.float32)
     turn, half = rng.uniform(0, math.pi), (length - 1) / 2
     for step in np.linspace(-half, half, 2 * length):
@@ -60,7 +60,7 @@ def spoil(rng: np.random.Generator, canvas: Image, strong: bool = True) -> Image
     ease = 1.0 if strong else 0.6
     draw = rng.random() / ease
     if draw < 0.08:
-        canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.5, 1.4)), np.uint8)
+        canvas = np.asarray(cv2.GaussianBlur(canvas, (0, 0), rng.uniform(0.5, 1.9)), np.uint8)
     elif draw < 0.16:
         canvas = _motion(rng, canvas)
     elif draw < 0.22:
@@ -69,8 +69,10 @@ def spoil(rng: np.random.Generator, canvas: Image, strong: bool = True) -> Image
         canvas = np.asarray(cv2.resize(cv2.resize(canvas, (small, small), interpolation=cv2.INTER_AREA), (side, side)), np.uint8)
     if rng.random() < 0.08 * ease:
         canvas = _noise(rng, canvas, rng.uniform(3, 12))
-    if rng.random() < 0.3 * ease:
-        quality = int(rng.uniform(22, 75))
-        data = cv2.imencode(".jpg", canvas, [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    draw = rng.random() / ease
+    if draw < 0.4:
+        # WebP's lossy pictures are VP8 key frames: blocks, prediction and smoothed edges as in a video of few bits, at the price of a picture.
+        kind, option, qualities = (".jpg", cv2.IMWRITE_JPEG_QUALITY, (14, 75)) if draw < 0.22 else (".webp", cv2.IMWRITE_WEBP_QUALITY, (1, 40))
+        data = cv2.imencode(kind, canvas, [option, int(rng.uniform(*qualities))])[1]
         canvas = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return canvas

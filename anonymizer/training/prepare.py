@@ -59,6 +59,20 @@ def yolo_text(rows: Array, width: int, height: int) -> str:
     return "".join(f"{int(row[0])} " + " ".join(f"{value:.6f}" for value in xywh) + "\n" for row, xywh in zip(rows, shares, strict=True))
 
 
+class Excluded:
+    """The pictures that a set to learn from must not hold: those of the development set, by name and by content."""
+
+    def __init__(self, folder: Path | None) -> None:
+        paths = sorted(folder.glob("*/images/*")) if folder else []
+        self._names = {stem_key(path) for path in paths}
+        self._marks = [fingerprint(read_image(path)) for path in paths]
+
+    def holds(self, path: Path, image: Image) -> bool:
+        """Whether a picture is one of them."""
+        mark = fingerprint(image)
+        return stem_key(path) in self._names or any((mark ^ other).bit_count() <= SAME_BITS for other in self._marks)
+
+
 class Teachers:
     """The three teachers and the rules by which they are believed."""
 
@@ -140,17 +154,11 @@ def main() -> None:
     args = parser.parse_args()
     for name in ("images", "labels"):
         (args.out / name).mkdir(parents=True, exist_ok=True)
-    banned_names: set[str] = set()
-    banned: list[int] = []
-    for path in sorted(args.exclude.glob("*/images/*")) if args.exclude else []:
-        banned_names.add(stem_key(path))
-        banned.append(fingerprint(read_image(path)))
+    excluded = Excluded(args.exclude)
     files, left_out = [], []
     for folder in ("plates", "faces", "no_faces", "no_plates"):
         for path in sorted((args.train / folder / "images").glob("*")):
-            mark = fingerprint(read_image(path))
-            same = any((mark ^ other).bit_count() <= SAME_BITS for other in banned)
-            if same or stem_key(path) in banned_names:
+            if excluded.holds(path, read_image(path)):
                 left_out.append(f"{folder}/{path.name}")
             else:
                 files.append((folder, path))

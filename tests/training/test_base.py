@@ -83,6 +83,26 @@ def test_boxes_can_be_moved_back_to_their_objects() -> None:
     np.testing.assert_allclose((after.run(blob) - before.run(blob))[0].mean(axis=1), [0.5, -0.25, 0, 0, 0, 0], atol=1e-4)
 
 
+def test_a_mixture_lies_between_two_networks_and_one_of_another_build_is_refused() -> None:
+    import onnx
+
+    from anonymizer.training.base import build, read_base
+    from anonymizer.training.export import exported, mixed
+
+    base = read_base("face_plate", ("face", "plate"), {}, 1)
+    one, other = (exported(build(base, labels), ("face", "plate"), base.architecture) for labels in (("face", "plate"), ("plate", "face")))
+
+    def weights(model: bytes) -> dict[str, np.ndarray]:
+        return {tensor.name: onnx.numpy_helper.to_array(tensor) for tensor in onnx.load_model_from_string(model).graph.initializer}
+
+    first, between, last = weights(one), weights(mixed(one, other, 0.25)), weights(other)
+    assert any((first[name] != last[name]).any() for name in first)
+    for name in first:
+        np.testing.assert_allclose(between[name], 0.75 * first[name] + 0.25 * last[name], atol=1e-6)
+    with pytest.raises(ModelError, match="cannot be mixed"):
+        mixed(one, exported(build(base, ("face",)), ("face",), base.architecture), 0.5)
+
+
 def test_int8_still_sees(tmp_path: Path) -> None:
     from anonymizer.training.base import build, read_base
     from anonymizer.training.export import exported, quantized
