@@ -15,7 +15,7 @@ from tests.evaluation.marked import write_yolo
 
 needs_extra = pytest.mark.skipif(not HAS_THE_EXTRA, reason='needs pip install "video-anonymizer[ultralytics]"')
 SIZE_WH = (192, 128)
-QUICK = ["--steps", "24", "--batch", "2", "--side", "128", "--rate", "2e-3", "--threads", "1"]  # a step takes a tenth of a second
+QUICK = ["--steps", "24", "--batch", "2", "--side", "192", "--rate", "2e-3", "--threads", "1"]  # a step takes a fifth of a second
 
 
 def draw_boards(folder: Path, count: int = 15) -> Path:
