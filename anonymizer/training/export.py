@@ -11,7 +11,6 @@ import ast
 import contextlib
 import copy
 import io
-import itertools
 import logging
 import tempfile
 import warnings
@@ -94,15 +93,16 @@ def moved(model: bytes, by_xy: tuple[float, float]) -> bytes:
     if not names:
         raise ModelError("its boxes cannot be moved: it does not say what it finds", hint="export it again")
     (output,) = graph.graph.output
-    taken = {name for node in graph.graph.node for name in (node.name, *node.output)}
-    suffix = next(suffix for at in itertools.count() if f"{output.name}_taught{(suffix := str(at or ''))}" not in taken)  # it may have been moved before
+    taken = {name for node in graph.graph.node for name in node.output}
+    taught = f"{output.name}_taught"
+    while taught in taken:  # it was moved before
+        taught += "_again"
     for node in graph.graph.node:
-        node.output[:] = [f"{name}_taught{suffix}" if name == output.name else name for name in node.output]
+        node.output[:] = [taught if name == output.name else name for name in node.output]
     offset = np.zeros((1, 4 + len(names), 1), np.float32)
     offset[0, :2, 0] = by_xy
-    graph.graph.initializer.append(numpy_helper.from_array(offset, f"offset{suffix}"))
-    added = helper.make_node("Add", [f"{output.name}_taught{suffix}", f"offset{suffix}"], [output.name], name=f"offset_add{suffix}")
-    graph.graph.node.append(added)
+    graph.graph.initializer.append(numpy_helper.from_array(offset, f"{taught}_offset"))
+    graph.graph.node.append(helper.make_node("Add", [taught, f"{taught}_offset"], [output.name], name=f"{taught}_add"))
     return _checked(graph)
 
 

@@ -21,6 +21,7 @@ from anonymizer.training.prepare import Excluded, yolo_text
 from anonymizer.training.teachers import read_image
 
 MOST_SIDE_PX, LEAST_SIDE_PX = 1280, 200
+_PICTURES_OF = {"annots": "images", "annotations": "images", "trainlabels": "train", "validlabels": "valid"}  # of folders of VOC files
 Found = Iterator[tuple[Path, Array]]
 Reader = Callable[[Path, str], Found]
 
@@ -31,11 +32,10 @@ def voc(folder: Path, pattern: str) -> Found:
         root = ElementTree.parse(text).getroot()
         size = np.array([float(root.findtext(f"size/{key}", "0")) for key in ("width", "height")])
         rows = [[float(box.findtext(key, "0")) for key in ("xmin", "ymin", "xmax", "ymax")] for box in root.iter("bndbox")]
-        for folder_of in ({"annots": "images", "annotations": "images"}, {"trainlabels": "train", "validlabels": "valid"}):
-            home = text.parent.parent / folder_of.get(text.parent.name, text.parent.name)
-            for suffix in (".jpg", ".png"):
-                if (picture := home / f"{text.name.removesuffix('.xml')}{suffix}").exists():
-                    yield picture, np.array(rows, np.float32).reshape(-1, 4) / np.tile(size, 2)
+        home = text.parent.parent / _PICTURES_OF.get(text.parent.name, text.parent.name)
+        for suffix in (".jpg", ".png"):
+            if (picture := home / f"{text.name.removesuffix('.xml')}{suffix}").exists():
+                yield picture, np.array(rows, np.float32).reshape(-1, 4) / np.tile(size, 2)
 
 
 def yolo(folder: Path, pattern: str) -> Found:
@@ -133,8 +133,10 @@ def main() -> None:
     excluded, count = Excluded(args.exclude), 0
     for source in SOURCES:
         for number, (path, shares) in enumerate(source.read(args.checkouts / source.tag, source.pattern)):
+            if number % source.nth:
+                continue
             image = read_image(path)
-            if number % source.nth or max(image.shape[:2]) < LEAST_SIDE_PX or excluded.holds(path, image):
+            if max(image.shape[:2]) < LEAST_SIDE_PX or excluded.holds(path, image):
                 continue
             scale = min(1.0, MOST_SIDE_PX / max(image.shape[:2]))
             size = tuple(round(side * scale) for side in image.shape[1::-1])
