@@ -46,10 +46,10 @@ def yolo(folder: Path, pattern: str) -> Found:
         pictures = [path for suffix in (".jpg", ".png", ".jpeg") if (path := home / f"{text.stem}{suffix}").exists()]
         rows = []
         for line in text.read_text().splitlines():
-            kind, *numbers = line.split()
-            values = np.array(numbers, np.float32)
-            if only not in ("", kind) or len(values) < 4:
+            kind, *numbers = line.split() or [""]
+            if not kind.isdigit() or only not in ("", kind) or len(numbers) < 4:  # lists of class names lie beside the labels
                 continue
+            values = np.array(numbers, np.float32)
             if len(values) == 4:
                 rows.append([*(values[:2] - values[2:] / 2), *(values[:2] + values[2:] / 2)])
             else:
@@ -59,9 +59,10 @@ def yolo(folder: Path, pattern: str) -> Found:
 
 
 def via(folder: Path, pattern: str) -> Found:
-    """A project of the VGG Image Annotator."""
+    """A project of the VGG Image Annotator, or the marks that it exports."""
     for text in sorted(folder.glob(pattern)):
-        for entry in json.loads(text.read_text()).values():
+        project = json.loads(text.read_text())
+        for entry in project.get("_via_img_metadata", project).values():
             regions = entry["regions"].values() if isinstance(entry["regions"], dict) else entry["regions"]
             shapes = [shape for region in regions if "width" in (shape := region["shape_attributes"])]
             if (picture := folder / entry["filename"]).exists():

@@ -54,6 +54,8 @@ def yolo_set(folder: Path) -> None:
     text(folder / "valid" / "labels" / "one.txt", yolo(0))
     picture(folder / "valid" / "images" / "none.jpg", 2)
     text(folder / "valid" / "labels" / "none.txt", "")
+    picture(folder / "valid" / "images" / "classes.jpg", 3)
+    text(folder / "valid" / "labels" / "classes.txt", "plate of a car\n\n")
 
 
 def yolo_set_of_outlines_in_nested_folders(folder: Path) -> None:
@@ -68,6 +70,11 @@ def via_set(folder: Path) -> None:
     line = {"name": "polyline", "all_points_x": [1, 2], "all_points_y": [1, 2]}
     regions = [{"shape_attributes": shape}, {"shape_attributes": line}]
     text(folder / "project.json", json.dumps({"one": {"filename": "one.jpg", "regions": regions}, "lost": {"filename": "lost.jpg", "regions": []}}))
+
+
+def via_project(folder: Path) -> None:
+    via_set(folder)
+    text(folder / "project.json", json.dumps({"_via_settings": {}, "_via_img_metadata": json.loads((folder / "project.json").read_text())}))
 
 
 def source(read: gather.Reader, pattern: str, label: str = "plate", nth: int = 1) -> gather.Source:
@@ -94,6 +101,7 @@ def gathered(monkeypatch: pytest.MonkeyPatch, folder: Path, one: gather.Source, 
         (yolo_set, gather.yolo, "*.txt"),
         (yolo_set_of_outlines_in_nested_folders, gather.yolo, "**/*.txt"),
         (via_set, gather.via, "*.json"),
+        (via_project, gather.via, "*.json"),
     ],
 )
 @pytest.mark.parametrize(("label", "index"), [("face", 0), ("plate", 1)])
