@@ -46,9 +46,10 @@ class Stage(_Strict):
 
 
 class Augmentation(_Strict):
-    """What is done to pictures; each number is the share of pictures (faces) to which it happens."""
+    """What is done to pictures; each number is the share of pictures (faces, plates) to which it happens."""
 
     occluded_faces: Share = 0.35
+    occluded_plates: Share = 0.0
     synthetic_plates: Share = 0.5
     signs: Share = 0.3
     hard_places: Share = 0.5

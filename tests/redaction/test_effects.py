@@ -81,6 +81,16 @@ def test_blur_carries_the_surroundings_across() -> None:
     assert middle[26] < 100 < 140 < middle[70]
 
 
+def test_blur_draws_nothing_in_that_crosses_the_rim() -> None:
+    """A plate's frame goes on beside it, and a beard beside a face: continued into the cover, both would be told from it."""
+    stripes = np.broadcast_to((128 + 100 * np.sin(np.arange(160) * 2 * np.pi / 16)).astype(np.uint8), (128, 160)).copy()
+    frame = with_planes(make_frame("gray", (160, 128)), [stripes])
+    sealed = seal_frame(frame, Decision(0, (Region("plate", "box", (48, 32, 112, 96)),)), Effect(feather=0)).frame.planes[0]
+    for row in (33, 36, 64, 95):
+        assert np.ptp(sealed[row, 56:104].astype(int)) < 12
+        assert abs(np.corrcoef(sealed[row, 56:104], stripes[row, 56:104])[0, 1]) < 0.5
+
+
 def test_blocks_of_pixelate_stand_still_when_the_box_moves() -> None:
     frame = make_frame("gray", (160, 128), seed=3)
     edges = []
