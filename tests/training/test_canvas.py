@@ -9,13 +9,13 @@ import pytest
 
 from anonymizer.evaluation import Naming, load_data
 from anonymizer.training.canvas import Composer
-from anonymizer.training.occlusions import LEAST_SIDE, occlude_faces
+from anonymizer.training.occlusions import LEAST_SIDE, PLATE_SHARE, occlude_faces, occlude_plates
 from anonymizer.training.pictures import Pictures
 from anonymizer.training.plates import replace_plates
 from anonymizer.training.recipe import Augmentation, Recipe, Stage
 from tests.evaluation.marked import COLORS, write_yolo
 
-BARE = Augmentation(occluded_faces=0, synthetic_plates=0, signs=0, hard_places=0, light=False, camera=False)
+BARE = Augmentation(occluded_faces=0, occluded_plates=0, synthetic_plates=0, signs=0, hard_places=0, light=False, camera=False)
 RECIPE = Recipe(stages=(Stage(steps=1),))
 
 
@@ -81,7 +81,7 @@ def test_boxes_lie_on_their_objects_to_a_fraction_of_a_pixel() -> None:
 
 def test_nothing_is_drawn_for_labels_that_are_not_trained(tmp_path: Path) -> None:
     """Boards that were marked as plates are no plates here: none may be painted over with one."""
-    always = Augmentation(occluded_faces=1, synthetic_plates=1, signs=1, hard_places=0, light=False, camera=False)
+    always = Augmentation(occluded_faces=1, occluded_plates=1, synthetic_plates=1, signs=1, hard_places=0, light=False, camera=False)
     pictures = pictures_of(tmp_path, ("board",), plate="board", face="none")
     drawn, bare = (Composer(pictures, 160, wish)(np.random.default_rng(1)) for wish in (always, BARE))
     assert np.array_equal(drawn[0], bare[0])
@@ -117,3 +117,24 @@ def test_a_synthetic_plate_has_its_box() -> None:
     assert boxes[0, 3] >= high_x - 2
     assert boxes[0, 4] >= high_y - 2
     assert replace_plates(rng, image, rows, plate=1)[0] is image
+
+
+def test_of_an_occluded_plate_what_is_left_is_labelled() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (200, 300, 3), dtype=np.uint8)
+    rows = np.array([[1, 120, 90, 180, 110], [0, 5, 5, 25, 30]], np.float32)
+    sides = set()
+    for _ in range(40):
+        painted, labels = occlude_plates(rng, image, rows, share=1.0)
+        if painted is image or np.array_equal(labels, rows):
+            continue
+        changed = (painted != image).any(axis=2)
+        x1, y1, x2, y2 = np.rint(labels[0, 1:]).astype(int)
+        assert not changed[y1 + 1 : y2 - 1, x1 + 1 : x2 - 1].any()  # what is labelled is bare
+        assert changed[91:109, 121:179].mean() > PLATE_SHARE[0] * 0.8  # the rest is hidden
+        assert not changed[5:30, 5:25].any()  # and no other object
+        assert np.array_equal(labels[1], rows[1])
+        sides |= set(np.flatnonzero(labels[0, 1:] != rows[0, 1:]))
+    assert sides == {0, 1, 2, 3}
+    assert occlude_plates(rng, image, rows, share=0.0)[0] is image
+    assert occlude_plates(rng, image, rows, share=1.0, plate=2)[1] is rows
