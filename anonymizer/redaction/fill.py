@@ -3,7 +3,7 @@
 Push: the erased surroundings and their weights are shrunk level by level. Pull: the levels are added up again, finer
 ones counting more. Their quotient is a mean of all pixels outside the cover, each weighted by about 1 / distance^4
 (Shepard's interpolation by convolution pyramids, Farbman et al. 2011): smooth everywhere, and no iteration. The finest levels
-are not added: a fill that follows its rim in detail draws in there what the rim and the object have in common.
+are not added: a fill that follows its rim in detail draws in there what the rim and the object have in common (`Patch.finest_px`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,7 @@ _NODES_PER_SIDE = 16  # At least so many across a region: fewer show the grid, m
 _ALIGN_NODES = 4  # Windows start on multiples of so many nodes: blocks of "pixelate" stand still, whatever the box does.
 _MAX_NODES = 1 << 15  # A patch as large as the frame costs no more than this many.
 _RING, _RING_MIN_PX, _RING_MAX_PX = 0.7, 8.0, 256.0  # How far the surroundings reach, in sides of the largest region.
-_LEVEL_GAIN = np.float32(0.25)  # 1 / (4^level / gain^level) is 1 / distance^4 at a distance of 2^level; lower pulls colours further in.
-# Finer levels are left out, so that nothing smaller than half of a region's shorter side is drawn in it. With them the dark frame around a
-# plate was continued into its cover; of 720p clips a third of the plates that could be "read", and a quarter of the faces, was that.
-_FINEST_LEVEL = 3
+_LEVEL_GAIN = 0.25  # 1 / (4^level / gain^level) is 1 / distance^4 at a distance of 2^level; lower pulls colours further in.
 _TRACE = np.float32(1e-3)
 
 
@@ -92,10 +89,13 @@ def diffuse(around: Surroundings) -> NDArray[np.float32] | None:
         return None
     # A trace of the overall mean, for nodes that no level reaches from any side.
     total = coarsest + mean * _TRACE
+    finest = max(0.0, log2(around.patch.finest_px / max(around.node_wh)))
     for number, level in reversed(list(enumerate(levels))):
         total = np.asarray(cv2.pyrUp(total, dstsize=(level.shape[1], level.shape[0])), np.float32)
-        if number >= _FINEST_LEVEL:
-            total = np.asarray(cv2.scaleAdd(total, float(_LEVEL_GAIN), level), np.float32)
+        # A level's part, not levels alone: a side that grows beyond a power of two would make the fill jump.
+        part = min(max(number + 1 - finest, 0.0), 1.0)
+        if part:
+            total = np.asarray(cv2.addWeighted(total, 1 - (1 - _LEVEL_GAIN) * part, level, part, 0), np.float32)
     weight = np.float32(1) / total[..., -1]
     fill = np.empty((*weight.shape, total.shape[2] - 1), np.float32)
     for sample in range(fill.shape[2]):

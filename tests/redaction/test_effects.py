@@ -91,6 +91,29 @@ def test_blur_draws_nothing_in_that_crosses_the_rim() -> None:
         assert abs(np.corrcoef(sealed[row, 56:104], stripes[row, 56:104])[0, 1]) < 0.5
 
 
+def _stripes_under(*boxes: tuple[float, float, float, float]) -> np.ndarray:
+    """Stripes of 16 px, 320 x 240, with faces sealed; without soft edges."""
+    stripes = np.broadcast_to((128 + 100 * np.sin(np.arange(320) * 2 * np.pi / 16)).astype(np.uint8), (240, 320)).copy()
+    regions = tuple(Region("face", "ellipse", box) for box in boxes)
+    return seal_frame(with_planes(make_frame("gray", (320, 240)), [stripes]), Decision(0, regions), Effect(feather=0)).frame.planes[0].astype(int)
+
+
+@pytest.mark.parametrize("side", [32, 64, 128])
+def test_fill_does_not_jump_when_a_face_grows(side: int) -> None:
+    """Its grid is twice as coarse from a power of two on."""
+    below, above = (_stripes_under((160 - one / 2, 120 - one / 2, 160 + one / 2, 120 + one / 2)) for one in (side - 0.1, side + 0.1))
+    middle = slice(120 - side // 4, 120 + side // 4), slice(160 - side // 4, 160 + side // 4)
+    assert np.abs(below[middle] - above[middle]).mean() < 3
+
+
+def test_a_tiny_neighbour_does_not_sharpen_the_fill_of_a_large_face() -> None:
+    large = (100.0, 50.0, 220.0, 190.0)
+    alone, beside = _stripes_under(large), _stripes_under(large, (217.0, 117.0, 223.0, 123.0))
+    middle = slice(75, 165), slice(120, 200)
+    assert np.abs(alone[middle] - beside[middle]).mean() < 3
+    assert beside[middle].std() < alone[middle].std() + 2
+
+
 def test_blocks_of_pixelate_stand_still_when_the_box_moves() -> None:
     frame = make_frame("gray", (160, 128), seed=3)
     edges = []
