@@ -167,10 +167,10 @@ class Config(_Section):
         description="0 covers only what is sure, 1 whatever might be a face or a plate; or a word: relaxed, normal, strict, paranoid.",
     )
     padding: dict[str, Share] = Field(
-        default_factory=lambda: {"face": 0.2, "plate": 0.05},
+        default_factory=lambda: {"face": 0.14, "plate": 0.05},
         description="How far a cover reaches beyond a box, by label, as a share of its size. Of faces: so far at the sides of large ones, "
-        "1.7 times above and 0.2 times below, and about a seventh for small ones; of plates: so far at the sides of those of 4 to 8 % of the "
-        "picture's longer side, 1.6 times above and below, a fifth for large ones. Small covers of a picture that stands alone reach farther.",
+        "1.7 times above and 0.2 times below, and about a seventh for small ones; of plates: so far at the sides of those of 4 % of the "
+        "picture's longer side, 1.4 times above and 1.2 times below, and not at all for large ones. Small covers of a picture that stands alone reach farther.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")
     tracking: TrackingChoice = Field(default_factory=TrackingChoice, description="How what is found in one frame covers its neighbours in time.")

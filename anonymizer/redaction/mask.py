@@ -15,7 +15,7 @@ FEATHER_MIN_PX, FEATHER_MAX_PX = 2.0, 12.0  # Narrower looks cut out, wider take
 # The fill follows its surroundings in nothing smaller than this share of the shorter side. Followed to the pixel, the dark frame around a plate went
 # on in its cover: on 720p clips a third of the plates that a bench could read, and a quarter of the faces, was that. Of a plate a tenth of the
 # detail is enough to be read, so little that only what is as large as half of it may go on.
-_FINEST = {"ellipse": 1 / 6, "box": 1 / 2}
+_FINEST = {"ellipse": (1 / 6, 6.0), "box": (1 / 2, 16.0)}  # and not below so many pixels: letters of the smallest plates are as large
 _TOUCH = 1 + 1e-9  # What touches within rounding is covered.
 
 
@@ -43,7 +43,8 @@ class Soft:
     @property
     def finest_px(self) -> float:
         """The smallest that the fill may show."""
-        return _FINEST.get(self.region.shape, 1.0) * self.side_px
+        share, least_px = _FINEST.get(self.region.shape, (1.0, 0.0))
+        return max(share * self.side_px, least_px)
 
     def strength(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
         """How much of the fill shows at columns `x` and rows `y` of luma pixels: from 1 on the region to 0 outside `xyxy`."""

