@@ -167,7 +167,7 @@ class Config(_Section):
         description="0 covers only what is sure, 1 whatever might be a face or a plate; or a word: relaxed, normal, strict, paranoid.",
     )
     padding: dict[str, Share] = Field(
-        default_factory=lambda: {"face": 0.14, "plate": 0.05},
+        default_factory=lambda: {"face": 0.13, "plate": 0.05},
         description="How far a cover reaches beyond a box, by label, as a share of its size. Of faces: so far at the sides of large ones, "
         "1.7 times above and 0.2 times below, and about a seventh for small ones; of plates: so far at the sides of those of 4 % of the "
         "picture's longer side, 1.4 times above and 1.2 times below, and not at all for large ones. Small covers of a picture that stands alone reach farther.",

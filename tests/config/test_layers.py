@@ -163,8 +163,8 @@ def test_config_can_be_made_directly_and_never_changed() -> None:
     config = Config(detect=("face",), zones=(Zone(1, 2, 3, 4),))
     with pytest.raises(ValueError, match="frozen"):
         config.preset = "fast"  # type: ignore[misc]
-    assert config.padding_of("face") == 0.14
-    assert config.padding_of("badge") == 0.14
+    assert config.padding_of("face") == 0.13
+    assert config.padding_of("badge") == 0.13
     assert load_config(values={"effect.kind": "solid", "effect.color": "White"}).config.effect.color_rgb == (255, 255, 255)
 
 
