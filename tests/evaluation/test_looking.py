@@ -46,10 +46,10 @@ def test_plan_is_the_one_that_a_run_makes(picture: LabelledPicture) -> None:
 
 def test_cover_of_a_box_does_not_depend_on_the_thresholds(picture: LabelledPicture) -> None:
     sure = Looker(equipment_of(ColorDetector(score=0.9))).look_at(picture)
-    unsure = Looker(equipment_of(ColorDetector(score=0.03))).look_at(picture)
+    unsure = Looker(equipment_of(ColorDetector(score=0.05))).look_at(picture)
     assert by_place(unsure.covers) == by_place(sure.covers) == by_place(sure.planned)
     assert unsure.planned == ()
-    told = doubted(Detections.of([FACE, EDGE_FACE, PLATE], [0.03] * 3, ["face", "face", "plate"]), max(unsure.size_wh))
+    told = doubted(Detections.of([FACE, EDGE_FACE, PLATE], [0.05] * 3, ["face", "face", "plate"]), max(unsure.size_wh))
     assert [region.score for region in unsure.covers] == pytest.approx(told.score.tolist())
 
 
