@@ -43,7 +43,7 @@ class Soft:
     @property
     def finest_px(self) -> float:
         """The smallest that the fill may show."""
-        share, least_px = _FINEST.get(self.region.shape, (1.0, 0.0))
+        share, least_px = _FINEST[self.region.shape]
         return max(share * self.side_px, least_px)
 
     def strength(self, x: NDArray[np.float32], y: NDArray[np.float32]) -> NDArray[np.float32]:
