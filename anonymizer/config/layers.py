@@ -90,13 +90,13 @@ def load_config(
     return _with_values(merged, origins, values or {}, said_as or {})
 
 
-def read_yaml(file: Path) -> dict[str, Any]:
-    """The keys of a YAML file; ConfigError for whatever is none, and for a key that stands twice."""
+def read_yaml(file: Path, *, hint: str = "name a YAML file with --config") -> dict[str, Any]:
+    """The keys of a YAML file; ConfigError for whatever is none (with that hint where it cannot be read), and for a key that stands twice."""
     try:
         text = read_regular(file, _MOST_BYTES).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise ConfigError(f"{file.name}: {reason.lower()}", hint="name a YAML file with --config") from error
+        raise ConfigError(f"{file.name}: {reason.lower()}", hint=hint) from error
     return _read_yaml(text, file.name)
 
 

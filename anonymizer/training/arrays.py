@@ -10,6 +10,11 @@ Array = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]  # BGR, as cv2 has it
 
 
+def corners_of(middle: Array, size: Array) -> Array:
+    """Rows x1 y1 x2 y2 of boxes told by middles and sizes, both N x 2."""
+    return np.concatenate([middle - size / 2, middle + size / 2], 1)
+
+
 def overlap(one: Array, many: Array) -> Array:
     """Intersection over the smaller of the two areas; a zero where there are no others."""
     if len(many) == 0:

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import cv2
 import numpy as np
 
-from anonymizer.training.arrays import Array
+from anonymizer.training.arrays import Array, corners_of
 from anonymizer.training.prepare import Excluded, yolo_text
 from anonymizer.training.teachers import read_image
 
@@ -49,11 +49,8 @@ def yolo(folder: Path, pattern: str) -> Found:
             kind, *numbers = line.split() or [""]
             if not kind.isdigit() or only not in ("", kind) or len(numbers) < 4:  # lists of class names lie beside the labels
                 continue
-            values = np.array(numbers, np.float32)
-            if len(values) == 4:
-                rows.append([*(values[:2] - values[2:] / 2), *(values[:2] + values[2:] / 2)])
-            else:
-                rows.append([values[0::2].min(), values[1::2].min(), values[0::2].max(), values[1::2].max()])
+            points = np.array(numbers, np.float32).reshape(-1, 2)
+            rows.append(corners_of(points[:1], points[1:])[0] if len(points) == 2 else np.concatenate([points.min(0), points.max(0)]))
         if pictures and rows:
             yield pictures[0], np.array(rows, np.float32)
 

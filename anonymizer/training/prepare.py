@@ -22,7 +22,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from anonymizer.training.arrays import Array, Image, mask, overlap
+from anonymizer.training.arrays import Array, Image, corners_of, mask, overlap
 from anonymizer.training.teachers import CenterFace, Yolo, YuNet, read_image
 
 SAME_BITS = 2  # of 64, by which two fingerprints of one picture may differ
@@ -47,8 +47,7 @@ def read_boxes(path: Path, width: int, height: int) -> Array:
         return np.zeros((0, 5), np.float32)
     rows = np.loadtxt(path, ndmin=2, dtype=np.float32)[:, :5]
     size = np.array([width, height], np.float32)
-    middle, half = rows[:, 1:3] * size, rows[:, 3:5] * size / 2
-    return np.concatenate([rows[:, :1], middle - half, middle + half], 1)
+    return np.concatenate([rows[:, :1], corners_of(rows[:, 1:3] * size, rows[:, 3:5] * size)], 1)
 
 
 def yolo_text(rows: Array, width: int, height: int) -> str:

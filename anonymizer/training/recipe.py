@@ -11,14 +11,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from anonymizer.config import read_yaml
 from anonymizer.errors import ConfigError
-from anonymizer.regular import read_regular
 
 RECIPES = Path(__file__).parent / "recipes"
-_MOST_BYTES = 1 << 20
 
 Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -105,15 +103,7 @@ def load_recipe(name: str) -> Recipe:
         path = RECIPES / f"{name}.yaml"
     else:
         path = Path(name)
-    try:
-        read = yaml.safe_load(read_regular(path, _MOST_BYTES))
-    except OSError as error:
-        raise ConfigError(f"{path.name}: {(error.strerror or 'cannot be read').lower()}", hint="name a YAML file, or a recipe of the package") from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ConfigError(f"{path.name}: is not YAML", hint="write it as YAML: a key, a colon, a value") from error
-    if not isinstance(read, dict):
-        raise ConfigError(f"{path.name}: holds no keys", hint="write it as YAML: a key, a colon, a value")
-    return _checked(read, path.name)
+    return _checked(read_yaml(path, hint="name a YAML file, or a recipe of the package"), path.name)
 
 
 def _checked(read: Mapping[str, Any], name: str) -> Recipe:
