@@ -25,6 +25,7 @@ GRIDS = (1, 2, 3, 4, 6)
 GRID_SHARE = (0.26, 0.36, 0.22, 0.11, 0.05)
 LATE_SHARE = (0.55, 0.35, 0.10, 0.0, 0.0)
 FILL = 114
+MOST_TURN_DEG = 135
 SOFTEST = 0.35  # of the pixels along a side; with fewer a plate that is drawn is no plate any more
 
 
@@ -43,12 +44,13 @@ class Source(Protocol):
         """The picture, its rows class x1 y1 x2 y2, and rows of hard places."""
 
 
-def _matrix(rng: np.random.Generator, scale: float, wide: bool) -> Array:
-    """A 2x2 map: scale, small aspect change, rotation, shear, mirror."""
+def _matrix(rng: np.random.Generator, scale: float, turned: bool) -> Array:
+    """A 2x2 map: scale, small aspect change, rotation (far only if turned), shear, mirror."""
     stretch = math.exp(rng.uniform(-0.12, 0.12))
     matrix = np.diag([scale * stretch, scale / stretch]).astype(np.float32)
-    if wide:
-        turn, shear = math.radians(rng.uniform(-9, 9)), rng.uniform(-0.12, 0.12)
+    if turned or rng.random() < 0.4:
+        degrees = rng.choice((-1, 1)) * (9 + (MOST_TURN_DEG - 9) * rng.random() ** 1.5) if turned else rng.uniform(-9, 9)
+        turn, shear = math.radians(degrees), rng.uniform(-0.12, 0.12)
         cos, sin = math.cos(turn), math.sin(turn)
         matrix = np.array([[cos, -sin], [sin, cos]]) @ np.array([[1, shear], [0, 1]]) @ matrix
     if rng.random() < 0.5:
@@ -56,9 +58,11 @@ def _matrix(rng: np.random.Generator, scale: float, wide: bool) -> Array:
     return np.asarray(matrix, np.float32)
 
 
-def _corners(box: Array) -> Array:
-    x1, y1, x2, y2 = box
-    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]], np.float32)
+def _bounds(box: Array, matrix: Array, shift: Array, round_: bool) -> tuple[Array, Array]:
+    """The lowest and the highest corner of the box around a mapped box, or around the ellipse in it: a turned head is no wider at its corners."""
+    middle, half = (box[:2] + box[2:]) / 2 @ matrix.T + shift, (box[2:] - box[:2]) / 2
+    reach = np.sqrt((matrix * half) ** 2 @ np.ones(2)) if round_ else np.abs(matrix) @ half
+    return np.asarray(middle - reach, np.float32), np.asarray(middle + reach, np.float32)
 
 
 class Composer:
@@ -101,7 +105,7 @@ class Composer:
         fit = min(width / wide, height / high)
         zoom = rng.uniform(-0.45, 0.75) if count == 1 else rng.uniform(-0.25, 0.7)
         scale = fit * math.exp(zoom)
-        matrix = _matrix(rng, scale, rng.random() < 0.4)
+        matrix = _matrix(rng, scale, rng.random() < wish.turned)
         size = np.array([wide, high], np.float32)
         wanted = hard if len(hard) and rng.random() < wish.hard_places else labels if rng.random() < 0.8 else hard
         if len(wanted):
@@ -140,8 +144,7 @@ class Composer:
         height, width = image.shape[:2]
         kept = []
         for row in labels:
-            points = _corners(row[1:]) @ matrix.T + shift
-            low, high = points.min(0), points.max(0)
+            low, high = _bounds(row[1:], matrix, shift, row[0] == self._face)
             inside_low = np.clip(low, 0, (width, height))
             inside_high = np.clip(high, 0, (width, height))
             seen = (inside_high - inside_low).prod() / max(float((high - low).prod()), 1e-3)

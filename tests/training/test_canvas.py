@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 
@@ -77,6 +78,28 @@ def test_boxes_lie_on_their_objects_to_a_fraction_of_a_pixel() -> None:
     assert len(off) > 40
     assert np.abs(np.mean(off, axis=0)).max() < 0.1
     assert np.abs(np.median(np.abs(off), axis=0)).max() < 0.2
+
+
+class OneHead(OneSquare):
+    """A bright ellipse in a dark picture."""
+
+    def at(self, index: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        picture = cv2.ellipse(np.zeros((300, 300, 3), np.uint8), (160, 150), (30, 55), 0, 0, 360, (255, 255, 255), -1)
+        return picture, np.array([[0, 130, 95, 191, 206]], np.float32), np.zeros((0, 5), np.float32)
+
+
+def test_a_turned_head_has_the_box_around_itself() -> None:
+    """The box around the turned corners of its box would be up to 1.4 times as wide."""
+    composer, lying, off = Composer(OneHead(), 128, BARE.model_copy(update={"turned": 1.0})), 0, []
+    for step in range(100):
+        canvas, rows = composer.cell(np.random.default_rng(step), 128, 128, 1)
+        if len(rows) == 1 and rows[0, 1:3].min() > 2 and rows[0, 3:].max() < 126:
+            painted = np.argwhere(canvas.min(axis=2) > 180)
+            off.append(np.array([*(painted.min(0)[::-1] - rows[0, 1:3]), *(painted.max(0)[::-1] + 1 - rows[0, 3:])]))
+            lying += rows[0, 3] - rows[0, 1] > rows[0, 4] - rows[0, 2]
+    assert len(off) > 30
+    assert lying > 5
+    assert np.mean(np.abs(off).max(axis=1) < 2) > 0.9  # a light colour around a picture is painted, too
 
 
 def test_nothing_is_drawn_for_labels_that_are_not_trained(tmp_path: Path) -> None:
