@@ -19,6 +19,7 @@ _SHIFTED = {
     "night": "night",
     "cast": "sodium light",
     "small": "pictures at a third of their size",
+    "turned": "pictures that lie on their side",
 }
 _FASTANPR = ("fastanpr", 640)
 _MOST_AREA, _MOST_TIME = 1.7, 1.6  # against the truth, against fastanpr

@@ -26,7 +26,7 @@ def evaluate(
         typer.Option("--rename", metavar="NAME=LABEL", help="A class of the data is this label; none leaves it out, * is all others; repeatable."),
     ] = None,
     at: Annotated[float, typer.Option("--at", metavar="SCALE", help="Shrink pictures first: 0.5 is half their size.")] = 1.0,
-    shift: Annotated[str | None, typer.Option("--shift", metavar="jpeg|h264|blur|night|cast|small", help="Make pictures worse first.")] = None,
+    shift: Annotated[str | None, typer.Option("--shift", metavar="jpeg|h264|blur|night|cast|small|turned", help="Make pictures worse first.")] = None,
     split: Annotated[
         str | None, typer.Option("--split", metavar="half|source", help="Set thresholds on half of each source, or of the sources; report the rest.")
     ] = None,

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from anonymizer.detection import Detector
 from anonymizer.equipment import Equipment
 from anonymizer.evaluation.measured import measured_attributes
-from anonymizer.evaluation.shifts import SHIFTS, Rgb, shrunk
+from anonymizer.evaluation.shifts import SHIFTS, TURNED, Rgb, shrunk, turned_truth
 from anonymizer.evaluation.truth import LabelledPicture, TrueBox, require_size
 from anonymizer.geometry import Geometry
 from anonymizer.media import picture_of, read_image
@@ -109,8 +109,10 @@ def shown_with_truth(picture: LabelledPicture, scale: float = 1.0, shift: str | 
     rgb = rgb if shift is None else SHIFTS[shift](rgb)
     # What a picture tells of an object is told by the original: groups stay the same under every shift.
     gray = np.asarray(cv2.cvtColor(original, cv2.COLOR_RGB2GRAY), np.uint8)
-    known = [_with_attributes(box, gray) for box in picture.boxes_in(was_wh, was_wh) if box.label in picture.labelled]
-    return rgb, replace(picture, boxes=tuple(known), relative=False).boxes_in((rgb.shape[1], rgb.shape[0]), was_wh)
+    known = tuple(_with_attributes(box, gray) for box in picture.boxes_in(was_wh, was_wh) if box.label in picture.labelled)
+    if shift == TURNED:
+        known, was_wh = turned_truth(known, was_wh)
+    return rgb, replace(picture, boxes=known, relative=False).boxes_in((rgb.shape[1], rgb.shape[0]), was_wh)
 
 
 def rgb_of(path: Path) -> Rgb:

@@ -1,4 +1,4 @@
-"""Pictures made worse in known ways, to see what a detector loses by each: smaller, coarser, blurred, darker, tinted.
+"""Pictures made worse in known ways, to see what a detector loses by each: smaller, coarser, blurred, darker, tinted, lying on their side.
 
 Each is one fixed amount, about what a poor camera or link does; sigmas and kernels are in pixels of the picture.
 """
@@ -6,13 +6,15 @@ Each is one fixed amount, about what a poor camera or link does; sigmas and kern
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymizer.evaluation.truth import TrueBox
 from anonymizer.media.recoding import recoded
 
 Rgb = NDArray[np.uint8]
@@ -23,6 +25,7 @@ BLUR_SIGMA_PX = 2.0
 NIGHT_GAIN, NIGHT_NOISE = 0.18, 6.0  # light left, and the standard deviation of the noise in grey levels
 CAST_GAINS = (1.0, 0.72, 0.38)  # red, green, blue under sodium lamps
 SMALL_SCALE = 0.33
+TURNED = "turned"
 
 
 def shrunk(rgb: Rgb, scale: float) -> Rgb:
@@ -60,8 +63,27 @@ def _small(rgb: Rgb) -> Rgb:
     return shrunk(rgb, SMALL_SCALE)
 
 
+def _turned(rgb: Rgb) -> Rgb:
+    return np.ascontiguousarray(np.rot90(rgb))
+
+
+def turned_truth(boxes: Sequence[TrueBox], size_wh: tuple[int, int]) -> tuple[tuple[TrueBox, ...], tuple[int, int]]:
+    """The boxes of a picture of that size, and its size, after the shift `turned`, the one that moves them: a quarter turn to the left."""
+    width, height = size_wh
+    sides = [(box, *box.xyxy) for box in boxes]
+    return tuple(replace(box, xyxy=(top, width - right, bottom, width - left)) for box, left, top, right, bottom in sides), (height, width)
+
+
 def _as_levels(values: NDArray[Any]) -> Rgb:
     return np.asarray(np.clip(np.rint(values), 0, 255), np.uint8)
 
 
-SHIFTS: Mapping[str, Callable[[Rgb], Rgb]] = {"jpeg": _jpeg, "h264": _h264, "blur": _blur, "night": _night, "cast": _cast, "small": _small}
+SHIFTS: Mapping[str, Callable[[Rgb], Rgb]] = {
+    "jpeg": _jpeg,
+    "h264": _h264,
+    "blur": _blur,
+    "night": _night,
+    "cast": _cast,
+    "small": _small,
+    TURNED: _turned,
+}

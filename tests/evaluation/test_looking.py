@@ -78,6 +78,16 @@ def test_truth_follows_the_picture(picture: LabelledPicture, scale: float, shift
     assert score_label([seen], "face").planned.tolist() == [True, True]
 
 
+def test_truth_turns_with_the_picture(picture: LabelledPicture) -> None:
+    equipment = equipment_of(ColorDetector())
+    upright, turned = (Looker(equipment, shift=shift).look_at(picture) for shift in (None, "turned"))
+    assert turned.size_wh == (150, 200)
+    left, top, right, bottom = FACE
+    assert turned.truth[0].xyxy == (top, 200 - right, bottom, 200 - left)
+    assert score_label([turned], "face").planned.tolist() == [True, True]
+    assert [box.attributes for box in turned.truth] == [box.attributes for box in upright.truth]
+
+
 def test_groups_are_those_of_the_picture_before_it_was_made_worse(picture: LabelledPicture) -> None:
     equipment = equipment_of(ColorDetector())
     plain, night = (Looker(equipment, shift=shift).look_at(picture) for shift in (None, "night"))
