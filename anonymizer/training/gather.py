@@ -56,12 +56,14 @@ def yolo(folder: Path, pattern: str) -> Found:
 
 
 def via(folder: Path, pattern: str) -> Found:
-    """A project of the VGG Image Annotator, or the marks that it exports."""
+    """A project of the VGG Image Annotator, or the marks that it exports; a word and a bar in the pattern (``CAR|*``) name a class that is not meant."""
+    other, pattern = pattern.split("|") if "|" in pattern else (None, pattern)
     for text in sorted(folder.glob(pattern)):
         project = json.loads(text.read_text())
         for entry in project.get("_via_img_metadata", project).values():
             regions = entry["regions"].values() if isinstance(entry["regions"], dict) else entry["regions"]
-            shapes = [shape for region in regions if "width" in (shape := region["shape_attributes"])]
+            meant = [region for region in regions if other is None or other not in region["region_attributes"].values()]
+            shapes = [shape for region in meant if "width" in (shape := region["shape_attributes"])]
             if (picture := folder / entry["filename"]).exists():
                 size = read_image(picture).shape[1::-1]
                 rows = [[one["x"], one["y"], one["x"] + one["width"], one["y"] + one["height"]] for one in shapes]
@@ -104,7 +106,7 @@ SOURCES = (
     Source("abd", "plate", "abdulaziz567/assignment", "9e342760c06d", "CC BY 4.0", yolo, "[!C]*.txt"),
     Source("abdcar", "plate", "abdulaziz567/assignment", "9e342760c06d", "CC BY 4.0", yolo, "C*.txt", 8),
     Source("qch", "plate", "Carlosqchao/VC_P4", "c64733adecfb", "none stated", yolo, "1|*.txt"),
-    Source("rick", "plate", "pradeepelavarasan/Auto-Rickshaw-Number-Plate-Dataset", "b0c0e3ee19ba", "none stated", via, "*.json"),
+    Source("rick", "plate", "pradeepelavarasan/Auto-Rickshaw-Number-Plate-Dataset", "b0c0e3ee19ba", "none stated", via, "AUTO|*.json"),
     Source("ece", "face", "SaltyfishQAQQ/ECE342-CV_Model", "b39671543d7c", "CC BY 4.0", yolo, "*.txt", 2),
     Source(
         "msk",

@@ -72,6 +72,17 @@ def via_set(folder: Path) -> None:
     text(folder / "project.json", json.dumps({"one": {"filename": "one.jpg", "regions": regions}, "lost": {"filename": "lost.jpg", "regions": []}}))
 
 
+def via_set_of_cars_too(folder: Path) -> None:
+    """Whole vehicles are marked beside the plates, and taken for those a network learns to cover the vehicle."""
+    via_set(folder)
+    project = json.loads((folder / "project.json").read_text())
+    car = {"name": "rect", "x": 0, "y": 0, "width": 100, "height": 90}
+    for region in project["one"]["regions"]:
+        region["region_attributes"] = {"kind": "KA 01"}
+    project["one"]["regions"].append({"shape_attributes": car, "region_attributes": {"kind": "CAR"}})
+    text(folder / "project.json", json.dumps(project))
+
+
 def via_project(folder: Path) -> None:
     via_set(folder)
     text(folder / "project.json", json.dumps({"_via_settings": {}, "_via_img_metadata": json.loads((folder / "project.json").read_text())}))
@@ -102,6 +113,7 @@ def gathered(monkeypatch: pytest.MonkeyPatch, folder: Path, one: gather.Source, 
         (yolo_set_of_outlines_in_nested_folders, gather.yolo, "**/*.txt"),
         (via_set, gather.via, "*.json"),
         (via_project, gather.via, "*.json"),
+        (via_set_of_cars_too, gather.via, "CAR|*.json"),
     ],
 )
 @pytest.mark.parametrize(("label", "index"), [("face", 0), ("plate", 1)])
