@@ -52,7 +52,7 @@ class Augmentation(_Strict):
     signs: Share = 0.3
     hard_places: Share = 0.5
     softened: Share = 0.3  # shown with fewer pixels than they have, as if enlarged from a small picture
-    turned: Share = 0.0  # shown as lying people and leaning motorcycles are, by 9 to 135 degrees; the rest by less
+    turned: Share = 0.1  # shown as lying people and leaning motorcycles are, by 9 to 135 degrees; the rest by less
     light: bool = True
     camera: bool = True  # blur, noise and compression of whole canvases
 

@@ -16,7 +16,7 @@ from anonymizer.training.plates import replace_plates
 from anonymizer.training.recipe import Augmentation, Recipe, Stage
 from tests.evaluation.marked import COLORS, write_yolo
 
-BARE = Augmentation(occluded_faces=0, occluded_plates=0, synthetic_plates=0, signs=0, hard_places=0, light=False, camera=False)
+BARE = Augmentation(occluded_faces=0, occluded_plates=0, synthetic_plates=0, signs=0, hard_places=0, turned=0, light=False, camera=False)
 RECIPE = Recipe(stages=(Stage(steps=1),))
 
 
