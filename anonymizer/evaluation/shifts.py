@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.evaluation.truth import TrueBox
+from anonymizer.geometry import Geometry
 from anonymizer.media.recoding import recoded
 
 Rgb = NDArray[np.uint8]
@@ -64,14 +65,18 @@ def _small(rgb: Rgb) -> Rgb:
 
 
 def _turned(rgb: Rgb) -> Rgb:
-    return np.ascontiguousarray(np.rot90(rgb))
+    return np.ascontiguousarray(_on_its_side((rgb.shape[1], rgb.shape[0])).upright(rgb))
 
 
 def turned_truth(boxes: Sequence[TrueBox], size_wh: tuple[int, int]) -> tuple[tuple[TrueBox, ...], tuple[int, int]]:
-    """The boxes of a picture of that size, and its size, after the shift `turned`, the one that moves them: a quarter turn to the left."""
-    width, height = size_wh
-    sides = [(box, *box.xyxy) for box in boxes]
-    return tuple(replace(box, xyxy=(top, width - right, bottom, width - left)) for box, left, top, right, bottom in sides), (height, width)
+    """The boxes of a picture of that size, and its size, after the shift `turned`, the one that moves them."""
+    geometry = _on_its_side(size_wh)
+    moved = geometry.to_displayed(np.array([box.xyxy for box in boxes], np.float32)).tolist()
+    return tuple(replace(box, xyxy=tuple(xyxy)) for box, xyxy in zip(boxes, moved, strict=True)), geometry.displayed_wh
+
+
+def _on_its_side(size_wh: tuple[int, int]) -> Geometry:
+    return Geometry(size_wh, orientation=8)
 
 
 def _as_levels(values: NDArray[Any]) -> Rgb:

@@ -61,7 +61,7 @@ def _matrix(rng: np.random.Generator, scale: float, turned: bool) -> Array:
 def _bounds(box: Array, matrix: Array, shift: Array, round_: bool) -> tuple[Array, Array]:
     """The lowest and the highest corner of the box around a mapped box, or around the ellipse in it: a turned head is no wider at its corners."""
     middle, half = (box[:2] + box[2:]) / 2 @ matrix.T + shift, (box[2:] - box[:2]) / 2
-    reach = np.sqrt((matrix * half) ** 2 @ np.ones(2)) if round_ else np.abs(matrix) @ half
+    reach = np.linalg.norm(matrix * half, axis=1) if round_ else np.abs(matrix) @ half
     return np.asarray(middle - reach, np.float32), np.asarray(middle + reach, np.float32)
 
 

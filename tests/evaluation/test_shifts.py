@@ -21,7 +21,8 @@ def test_shift_changes_the_picture_the_same_way_each_time(name: str) -> None:
     assert np.array_equal(PICTURE, before)
     assert once.dtype == np.uint8
     scale = SMALL_SCALE if name == "small" else 1
-    assert once.shape[:2] == (round(47 * scale), round(61 * scale))[:: -1 if name == "turned" else 1]
+    high, wide = round(47 * scale), round(61 * scale)
+    assert once.shape == ((wide, high, 3) if name == "turned" else (high, wide, 3))
     assert name in ("small", "turned") or np.abs(once.astype(int) - PICTURE).mean() > 0.5
 
 
@@ -29,6 +30,10 @@ def test_night_is_dark_and_sodium_light_has_little_blue() -> None:
     assert SHIFTS["night"](PICTURE).mean() < PICTURE.mean() / 3
     assert SHIFTS["cast"](PICTURE)[..., 2].mean() < PICTURE[..., 2].mean() / 2
     assert np.array_equal(SHIFTS["cast"](PICTURE)[..., 0], PICTURE[..., 0])
+
+
+def test_a_turned_picture_is_the_same_a_quarter_turn_to_the_left() -> None:
+    assert np.array_equal(SHIFTS["turned"](PICTURE), np.rot90(PICTURE))
 
 
 def test_fewer_bits_are_farther_from_the_picture() -> None:

@@ -53,7 +53,7 @@ def test_wrong_wishes_are_refused(said: dict[str, float], words: str) -> None:
         pytest.param("stages: [{rate: 1}]", "minutes or after steps", id="endless-stage"),
         pytest.param("stages: [{minutes: 1}]\nrates: 3", "rates: extra inputs", id="unknown-key"),
         pytest.param("- 1", "holds no keys", id="a-list"),
-        pytest.param("a: [", "line 1: ", id="no-yaml"),
+        pytest.param("a: [", "line 1: expected the node content", id="no-yaml"),
     ],
 )
 def test_wrong_recipe_is_refused(text: str, words: str, tmp_path) -> None:
