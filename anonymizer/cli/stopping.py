@@ -10,14 +10,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import NoReturn
 
+from anonymizer.media import is_called_by_ffmpeg
 from anonymizer.overlap import anything_runs_ahead
 
 # SIGHUP comes when a terminal is closed; Windows has none.
 _STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 FINISH_WITHIN_S = 60.0  # systemd kills what still runs 90 s after its SIGTERM, unless TimeoutStopSec says otherwise
 CLEAN_UP_WITHIN_S = 10.0  # for a camera that gives no frame any more, whose reader cannot be interrupted
+_SOON_S = 0.002  # FFmpeg takes a piece of a file in less
 _ONE_WISH_S = 1.0  # timeout(1) signals its child and then the child's group; hands press twice
 _STDERR = 2
 
@@ -54,12 +55,12 @@ def finishing_first(*, quiet: bool) -> Iterator[threading.Event]:
         nonlocal asked_s
         if finish.is_set():
             if time.monotonic() - asked_s > _ONE_WISH_S:
-                _stop_late(number)
+                _stop_late(number, frame)
             return
         asked_s = time.monotonic()
         finish.set()
         if number != signal.SIGINT:
-            _alarm(FINISH_WITHIN_S, lambda *_: _stop_late(number) if anything_runs_ahead() else None)
+            _alarm(FINISH_WITHIN_S, lambda _, frame: _stop_late(number, frame) if anything_runs_ahead() else None)
         if not quiet:
             with contextlib.suppress(OSError):  # Straight to the descriptor: the signal may have struck inside a print.
                 os.write(_STDERR, b"anonymizer: finishing what was recorded until now; the same once more stops without an output\n")
@@ -76,16 +77,30 @@ def finishing_first(*, quiet: bool) -> Iterator[threading.Event]:
                 signal.signal(number, _stop)
 
 
-def _stop(number: int, _: FrameType | None) -> NoReturn:
+def _stop(number: int, frame: FrameType | None) -> None:
+    """Raise StoppedError where the signal struck, or a moment later where FFmpeg would lose the exception."""
+    if is_called_by_ffmpeg(frame):
+        again = threading.Timer(_SOON_S, _signal_again, [number])
+        again.daemon = True
+        again.start()
+        return
     for other in _STOPPING:
         signal.signal(other, signal.SIG_DFL)
     raise StoppedError(number)
 
 
-def _stop_late(number: int) -> NoReturn:
+def _stop_late(number: int, frame: FrameType | None) -> None:
     """Stop, but not for longer than CLEAN_UP_WITHIN_S: an unfinished file is hidden, sealed, and swept by the next run."""
     _alarm(CLEAN_UP_WITHIN_S)
-    _stop(number, None)
+    _stop(number, frame)
+
+
+def _signal_again(number: int) -> None:
+    """Signal the main thread, which may wait for something; Windows has no other way than to wait until it goes on."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, number)
+    else:
+        signal.raise_signal(number)
 
 
 def _alarm(seconds: float, handler: Callable[[int, FrameType | None], None] | None = None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from types import FrameType
 
 from anonymizer.regular import create_regular
 
@@ -53,3 +54,15 @@ class OutputFile:
         """Raise the first error that was met."""
         if self.failure is not None:
             raise self.failure
+
+
+_FOR_FFMPEG = frozenset(method.__code__ for method in (OutputFile.write, OutputFile.seek, OutputFile.tell))
+
+
+def is_called_by_ffmpeg(frame: FrameType | None) -> bool:
+    """Whether a frame of Python code runs for a muxer. PyAV prints what is raised in there beside Exception, and goes on."""
+    while frame is not None:
+        if frame.f_code in _FOR_FFMPEG:
+            return True
+        frame = frame.f_back
+    return False

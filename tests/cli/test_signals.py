@@ -42,6 +42,44 @@ def test_stopped_run_leaves_nothing(running: tuple[subprocess.Popen[str], Path],
     assert names(folder) == ["in.mp4"]
 
 
+# Signalled while FFmpeg writes: what a signal's handler raises in there PyAV prints, and writes on.
+STRIKING = """
+import os, signal, sys
+from anonymizer.cli.app import main
+from anonymizer.media import files
+
+class Struck:
+    def __init__(self, file):
+        self.file, self.calls = file, 0
+
+    def __getattr__(self, name):
+        return getattr(self.file, name)
+
+    def {method}(self, *args):
+        self.calls += 1
+        if self.calls == {call}:
+            os.kill(os.getpid(), signal.SIGTERM)
+            for _ in range(1000):
+                pass
+        return self.file.{method}(*args)
+
+create = files.create_regular
+files.create_regular = lambda path: Struck(create(path))
+sys.exit(main({words}))
+"""
+
+
+@pytest.mark.parametrize(("method", "call"), [("write", 1), ("write", 2), ("seek", 1)])
+def test_signal_while_ffmpeg_writes_stops_a_moment_later(make_clip: ClipMaker, method: str, call: int) -> None:
+    folder = make_clip(frames=100, size_wh=(320, 240)).parent
+    words = [sys.executable, "-c", STRIKING.format(method=method, call=call, words=[*COMMAND[3:-1], "ultrafast", "-q"])]
+    done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 143, done.stderr
+    assert done.stderr.splitlines()[0] == "anonymizer: error: terminated"
+    assert len(done.stderr.splitlines()) == 2
+    assert names(folder) == ["in.mp4"]
+
+
 def test_killed_run_leaves_a_hidden_file_that_the_next_run_sweeps(running: tuple[subprocess.Popen[str], Path]) -> None:
     process, folder = running
     process.kill()

@@ -48,8 +48,9 @@ def beeping_clip(folder: Path, seconds: int) -> Path:
     return path
 
 
-def loudness(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Times of a file's hundredths of a second, and how loud 1 kHz is in each."""
+def loudness(path: Path, hundredths: int = 1) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Times of a file's pieces of so many hundredths of a second, and how loud 1 kHz is in each."""
+    length = RATE * hundredths // 100
     heard = np.zeros(60 * RATE, np.float32)
     with av.open(str(path)) as file:
         for frame in file.decode(audio=0):
@@ -59,8 +60,8 @@ def loudness(path: Path) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             samples = np.concatenate([piece.to_ndarray()[0] for piece in av.AudioResampler(format="fltp", layout="mono", rate=RATE).resample(frame)])
             start = round(float(frame.pts * frame.time_base) * RATE)
             heard[start : start + len(samples)] = samples[: max(0, len(heard) - start)]
-    tone = np.abs(heard.reshape(-1, 160) @ np.exp(-2j * np.pi * 1000 * np.arange(160) / RATE)) / 80
-    return np.arange(len(tone)) / 100, np.asarray(tone)
+    tone = np.abs(heard.reshape(-1, length) @ np.exp(-2j * np.pi * 1000 * np.arange(length) / RATE)) * 2 / length
+    return np.arange(len(tone)) * hundredths / 100, np.asarray(tone)
 
 
 def beep_starts_s(path: Path) -> list[float]:
