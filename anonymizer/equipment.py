@@ -82,6 +82,7 @@ class Equipment:
                 tile_wh=preset.tile_wh,
                 tile_overlap=preset.tile_overlap,
                 coarse_side=preset.coarse_side,
+                least_alone=preset.least_alone,
                 in_turn=preset.in_turn,
                 weak=_returned_from(policies),
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
@@ -101,12 +102,11 @@ class Equipment:
             frames_at_once=at_once,
         )
 
-    def for_pictures(self) -> Equipment:
-        """The same for pictures that stand alone: they are looked at more closely, more is believed, and covers are wider, as no neighbours in time help."""
+    def for_picture(self, size_wh: tuple[int, int]) -> Equipment:
+        """The same for a picture of that size that stands alone: what its frames share it gets in one, more is believed, and covers are wider, as no neighbours in time help."""
         labels = self.picture_policies
-        return replace(
-            self, look=replace(self.look, mirrored=self.config.look.mirrored, weak=_returned_from(labels)), policy=replace(self.policy, labels=labels)
-        )
+        look = replace(self.look.alone(size_wh), mirrored=self.config.look.mirrored, weak=_returned_from(labels))
+        return replace(self, look=look, policy=replace(self.policy, labels=labels, look_long_side=look.long_side))
 
     def observe(self, picture: Picture, shown_s: tuple[float, float] | None = None, part: Part = "all") -> Observation:
         """Look at a picture with every detector, at all sizes unless it is one frame of many (`Turns`).

@@ -63,12 +63,12 @@ class Anonymizer:
 
     def image(self, image: Image) -> Image:
         """One picture, sealed."""
-        return next(_sealed([image], _rate_of(25), self._equipment.for_pictures()))
+        return next(_sealed([image], _rate_of(25), self._equipment.for_picture(_size_wh(image, 0))))
 
     def detect(self, image: Image) -> Detections:
         """What the detectors see in one picture, weak detections included, in its pixels."""
         geometry = Geometry(_size_wh(image, 0))
-        equipment = self._equipment.for_pictures()
+        equipment = self._equipment.for_picture(geometry.displayed_wh)
         picture = picture_of(_frame_of(image, 0, Fraction(25)), geometry, equipment.look.long_side)
         return require_detections(equipment.observe(picture))
 

@@ -99,13 +99,13 @@ def detect_still(
     return log.report(plan, tally, notes=still.notes)
 
 
-def decided_pages(plan: Plan | None, still: StillImage, equipment: Equipment, met: set[Zone]) -> Iterator[tuple[Frame, Decision]]:
+def decided_pages(plan: Plan | None, still: StillImage, configured: Equipment, met: set[Zone]) -> Iterator[tuple[Frame, Decision]]:
     """Each page or moment of a picture with its decision: the plan's, or a fresh one, and every zone in it, as decided_by does."""
     planned = None if plan is None else planned_frames(iter(still.frames), plan, info_of(still))
     planned_too = () if plan is None else planned_zones(plan.header.policy, plan.path.name)
-    equipment = equipment if still.animated else equipment.for_pictures()
     for pages in (still.frames,) if still.animated else ((frame,) for frame in still.frames):
         geometry, rate = Geometry(pages[0].size_wh), _rate_of(pages)
+        equipment = configured if still.animated else configured.for_picture(geometry.displayed_wh)
         zones = equipment.zones_for(geometry, rate, planned=planned_too, start_s=pages[0].time_s, name=still.path.name, met=met)
         if planned is not None:
             yield from zones.over(islice(planned, len(pages)))

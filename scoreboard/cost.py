@@ -81,7 +81,8 @@ def _watch_of(equipment: Equipment, rgb: NDArray[np.uint8]) -> Callable[[], obje
 def _look_of(entrant: Entrant, side: int | None, rgb: NDArray[np.uint8]) -> Callable[[], object]:
     if (equipment := entrant.equipment) is not None:
         frame = Frame(0, 0, _FRAME_TIME, "rgb24", (rgb,))
-        return lambda: equipment.observe(_picture(frame, equipment))
+        alone = equipment.for_picture((rgb.shape[1], rgb.shape[0]))
+        return lambda: alone.observe(_picture(frame, alone))
     assert entrant.detector_at is not None
     detector = entrant.detector_at(side, _LOWEST_SCORE)
     return lambda: detector.detect([rgb])

@@ -122,9 +122,13 @@ def preset(name: str) -> Entrant:
 
 
 def code_digest() -> str:
-    """A hash of the code between a picture and its covers: margins and fusion stand in no configuration."""
+    """A hash of the code between a picture and its covers: sizes, margins and fusion stand in no configuration."""
     package = Path(anonymizer.__file__).parent
-    sources = [package / "equipment.py", *sorted(path for step in ("detection", "tracking") for path in (package / step).glob("*.py"))]
+    sources = [
+        package / "equipment.py",
+        package / "config/presets.py",
+        *sorted(path for step in ("detection", "tracking") for path in (package / step).glob("*.py")),
+    ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
 
 

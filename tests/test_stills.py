@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anonymizer import Anonymizer
-from anonymizer.config import load_config
+from anonymizer.config import PRESETS, load_config
 from anonymizer.equipment import Equipment
 from anonymizer.errors import AnonymizerError, CancelledError, ConfigError, ModelError, SourceError, TargetError
 from anonymizer.geometry import Geometry
@@ -126,14 +126,31 @@ def test_small_face_of_a_picture_alone_is_covered_wider_than_that_of_a_video() -
 
 def test_a_picture_alone_is_believed_sooner_than_a_frame_of_a_video() -> None:
     frames = Equipment.of(load_config({}).config)
-    alone = frames.for_pictures()
+    alone = frames.for_picture((640, 360))
     card = json.loads((Path(__file__).parents[1] / "anonymizer/detection/weights/face_plate.json").read_text())
     for label in ("face", "plate"):
         assert alone.policy.of(label).strong_score == pytest.approx(card["picture_score"][label])
         assert frames.policy.of(label).strong_score == pytest.approx(card["normal_score"][label])
         assert card["picture_score"][label] < card["normal_score"][label]
         assert alone.look.weak[label] < alone.policy.of(label).strong_score
-    assert alone.policy.of("face").strong_score > Equipment.of(load_config({"strictness": 1.0}).config).for_pictures().policy.of("face").strong_score
+    assert alone.policy.of("face").strong_score > Equipment.of(load_config({"strictness": 1.0}).config).for_picture((640, 360)).policy.of("face").strong_score
+
+
+@pytest.mark.parametrize(
+    ("preset", "size_wh", "sides"),
+    [
+        ("balanced", (640, 480), (640, 416)),
+        ("balanced", (720, 1500), (750, 488)),
+        ("balanced", (4000, 3000), (960, 624)),
+        ("thorough", (4000, 3000), (3840, 640)),
+    ],
+)
+def test_a_picture_alone_is_looked_at_in_two_sizes_that_grow_with_it(preset: str, size_wh: tuple[int, int], sides: tuple[int, int]) -> None:
+    frames = Equipment.of(load_config({"preset": preset}).config, seeing=False)
+    alone = frames.for_picture(size_wh)
+    assert (alone.look.long_side, alone.look.coarse_side) == sides
+    assert alone.policy.look_long_side == sides[0], "margins in pixels are those of the picture looked at"
+    assert frames.look.long_side == PRESETS[preset].long_side
 
 
 def test_orientation_turns_picture_before_it_is_looked_at(tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ class Preset:
     tile_overlap: float = 0.2
     coarse_side: int | None = None  # and looked at once more at this size, for what fills the picture
     mirrored: tuple[str, ...] = ()  # labels that are looked for mirrored, too, in a picture that stands alone
+    least_alone: int | None = None  # a picture that stands alone is looked at at half its size, but from this side up to `long_side`
     in_turn: bool = False  # frames of a video that need no tiles get one of the two sizes each, in turn
     about: str = ""
 
 
 PRESETS: Mapping[str, Preset] = {
     "fast": Preset(640, about="pictures of 640 px: large faces and plates, the least time"),
-    "balanced": Preset(960, coarse_side=640, in_turn=True, about="pictures of 960 px and of 640, frame by frame in turn: what most footage needs"),
+    "balanced": Preset(
+        960, coarse_side=640, least_alone=640, in_turn=True, about="pictures of 960 px and of 640, frame by frame in turn: what most footage needs"
+    ),
     "thorough": Preset(
         3840,
         (1280, 1280),

@@ -18,7 +18,7 @@ from anonymizer.types import Detections
 _FACES = ("face", "head")
 _FACE_SHARES, _FACE_DOUBT = (0.12, 0.30), 0.6  # of the picture's longer side: knees, bags and coats
 # Of the picture's pixels, not its side: in a small picture a plate of the same share is a blur, and nobody is sure of it.
-_PLATE_PX, _PLATE_DOUBT = (34.0, 60.0), 0.45  # signs, windows, posters
+_PLATE_PX, _PLATE_DOUBT = (34.0, 60.0), 0.35  # signs, windows, posters
 _TALL, _TALL_DOUBT = 1.2, 0.6  # so many times higher than wide: lamps and pillars
 _SURE = 0.6  # From this score on nothing is doubted.
 

@@ -20,6 +20,7 @@ STRICTNESS_WORDS = {"relaxed": 0.25, "normal": 0.5, "strict": 0.75, "paranoid": 
 # from strong to weak by the other: weaker ones lie beside objects more often than on them, and would lead tracks astray.
 _ODDS_RANGE = 8.0
 _ODDS_OF_WEAK = 1 / 3
+_WEAK_AT_MOST = 0.4  # of the strong score: where a map is steep, a third of the odds is hardly less of a score, and wide views' plates leak by 1 % more.
 # Without a card: Ultralytics' customary 0.25 in the middle, and BYTE's second threshold (arXiv 2110.06864) below it.
 _UNCALIBRATED = {0.0: (0.45, 0.20), 0.5: (0.25, 0.10), 1.0: (0.10, 0.04)}
 _CERTAIN = 1e-3  # Shares of 0 and 1 are those of too few pictures; their odds would be none.
@@ -87,7 +88,7 @@ def thresholds_for(calibration: Calibration | None, strictness: float, long_side
         return float(np.clip(calibration.normal_score + score_at(score_map, wanted / (1 + wanted)) - centre, score_map[0][0], score_map[-1][0]))
 
     strong = moved(odds)
-    return Thresholds(strong, min(strong, moved(odds * _ODDS_OF_WEAK)))
+    return Thresholds(strong, min(_WEAK_AT_MOST * strong, moved(odds * _ODDS_OF_WEAK)))
 
 
 def share_at(score_map: ScoreMap, score: float) -> float:

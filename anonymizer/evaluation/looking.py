@@ -70,8 +70,8 @@ class Looker:
 
     def __init__(self, equipment: Equipment, *, scale: float = 1.0, shift: str | None = None, floor: float = SCORE_FLOOR) -> None:
         self._detectors = tuple(_Remembering(detector) for detector in equipment.detectors)
-        self._configured = replace(equipment.for_pictures(), detectors=self._detectors)
-        self._floored = _floored(self._configured, floor)
+        self._equipment = replace(equipment, detectors=self._detectors)
+        self._floor = floor
         self._scale = scale
         self._shift = shift
 
@@ -81,8 +81,9 @@ class Looker:
         size_wh = (shown.shape[1], shown.shape[0])
         for detector in self._detectors:
             detector.forget()
-        planned, _ = self._decided(shown, self._configured)
-        covers, found = self._decided(shown, self._floored)
+        configured = self._equipment.for_picture(size_wh)
+        planned, _ = self._decided(shown, configured)
+        covers, found = self._decided(shown, _floored(configured, self._floor))
         return Seen(picture, size_wh, truth, found, covers, planned)
 
     def look_at_all(self, pictures: Iterable[LabelledPicture]) -> Iterator[Seen]:

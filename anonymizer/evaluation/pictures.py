@@ -35,7 +35,7 @@ def picture_figures(seen: Sequence[Seen], equipment: Equipment, *, split_by: str
     figures = {}
     for label in labels:
         scores = score_label(reported, label)
-        strong = equipment.for_pictures().policy.of(label).strong_score
+        strong = equipment.picture_policies[label].strong_score
         if split_by is None:
             figures[label] = label_figures(scores, strong)
             continue

@@ -1,7 +1,7 @@
 """How a training goes, as YAML: stages, rates, what is shown how often, what is done to pictures.
 
-The recipes of this package are in `recipes/`: `own_data` fine-tunes on somebody's pictures, `face_plate` and, from there on with more
-sources, `face_plate_wider` made the shipped weights.
+The recipes of this package are in `recipes/`: `own_data` fine-tunes on somebody's pictures; `face_plate`, from there on with more
+sources `face_plate_wider`, and from there on `face_plate_turned` made the shipped weights.
 """
 
 from __future__ import annotations
