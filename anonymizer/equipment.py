@@ -103,7 +103,7 @@ class Equipment:
         )
 
     def for_picture(self, size_wh: tuple[int, int]) -> Equipment:
-        """The same for a picture of that size that stands alone: what its frames share it gets in one, more is believed, and covers are wider, as no neighbours in time help."""
+        """The same for a picture of that size that stands alone: more is believed, and covers are wider, as no neighbours in time help."""
         labels = self.picture_policies
         look = replace(self.look.alone(size_wh), mirrored=self.config.look.mirrored, weak=_returned_from(labels))
         return replace(self, look=look, policy=replace(self.policy, labels=labels, look_long_side=look.long_side))

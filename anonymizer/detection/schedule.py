@@ -19,7 +19,8 @@ class LookPlan:
     `long_side` is the size of the picture that is made of a frame, in pixels; with `tile_wh` it is looked at in tiles
     of that size that share `tile_overlap` of it, and once more as a whole. With `coarse_side` it is looked at once more at
     that smaller size, for what fills much of it: networks know the sizes they were taught. What `mirrored`
-    names is looked for both ways round. With `least_alone` a picture that stands alone is looked at smaller (`alone`). With `in_turn` neighbours in time share the two looks (`Turns`). `weak` holds, for each label, the score
+    names is looked for both ways round. With `least_alone` a picture that stands alone is looked at smaller (`alone`). With
+    `in_turn` neighbours in time share the two looks (`Turns`). `weak` holds, for each label, the score
     from which detections are returned (a label without one: all); which of them are strong is not decided here.
     `ignore_zones_xyxy` are boxes of the displayed picture at full size: what has its centre in one is dropped and
     counted. `deadline_s` bounds one detector's look at one frame, for detectors that have no clock of their own.
