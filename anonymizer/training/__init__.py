@@ -1,8 +1,9 @@
 """From marked pictures to own weights: `anonymizer train`. Needs the extra `ultralytics`; start with `fine_tuning.py`.
 
 How the shipped weights were made is `recipes/face_plate.yaml`, from there on `face_plate_wider.yaml`, and from there on
-`face_plate_turned.yaml`. The makers' own tools are modules with a command line each: `prepare` (teachers complete the labels of a set), `gather` (one set of many public ones), `mine` (finds what
-an earlier network got wrong in a set), `export` (a teacher's checkpoint as ONNX), `evaluate` and `card` (figures and card of the shipped weights).
+`face_plate_turned.yaml`. The makers' own tools are modules with a command line each: `prepare` (teachers complete the labels of a
+set), `gather` (one set of many public ones), `mine` (finds what an earlier network got wrong in a set), `export` (a teacher's
+checkpoint as ONNX), `evaluate` and `card` (figures and card of the shipped weights).
 """
 
 from __future__ import annotations
