@@ -13,11 +13,11 @@ CASES = [
     pytest.param("face", (300, 300), 0.7, 0.7, id="a-large-sure-face-is-believed"),
     pytest.param("head", (300, 300), 0.3, 0.18, id="so-are-heads"),
     pytest.param("plate", (32, 11), 0.45, 0.45, id="a-small-plate-is-believed"),
-    pytest.param("plate", (90, 30), 0.45, 0.2025, id="a-large-unsure-plate-is-doubted"),
+    pytest.param("plate", (90, 30), 0.45, 0.1575, id="a-large-unsure-plate-is-doubted"),
     pytest.param("plate", (90, 30), 0.7, 0.7, id="a-large-sure-plate-is-believed"),
     pytest.param("plate", (20, 20), 0.45, 0.45, id="two-lines-make-a-square"),
     pytest.param("plate", (20, 30), 0.45, 0.27, id="a-tall-unsure-plate-is-doubted"),
-    pytest.param("plate", (60, 90), 0.45, 0.1215, id="a-tall-and-large-one-twice"),
+    pytest.param("plate", (60, 90), 0.45, 0.0945, id="a-tall-and-large-one-twice"),
     pytest.param("plate", (60, 90), 0.65, 0.65, id="a-tall-sure-one-is-believed"),
     pytest.param("badge", (300, 300), 0.3, 0.3, id="other-labels-are-not-judged"),
 ]
