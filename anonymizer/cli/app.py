@@ -13,7 +13,7 @@ import typer
 from anonymizer._version import __version__
 from anonymizer.cli import config, detect, doctor, evaluate, models, run, stream, train
 from anonymizer.cli.printing import OutputClosedError, say, tell_error
-from anonymizer.cli.stopping import StoppedError, stop_on_signals
+from anonymizer.cli.stopping import StoppedError, end_at_the_next, stop_on_signals
 from anonymizer.errors import AnonymizerError
 from anonymizer.heap import return_large_blocks
 
@@ -65,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tell_error(*_usage_error(error))
         return error.exit_code
     except StoppedError as error:
+        end_at_the_next()
         tell_error(error.words, "nothing unfinished was left under the output's name; run the same command again")
         return error.exit_code
     except (OutputClosedError, BrokenPipeError):

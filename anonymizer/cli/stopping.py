@@ -5,20 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from anonymizer.media import is_called_by_ffmpeg
 from anonymizer.overlap import anything_runs_ahead
 
 # SIGHUP comes when a terminal is closed; Windows has none.
 _STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 FINISH_WITHIN_S = 60.0  # systemd kills what still runs 90 s after its SIGTERM, unless TimeoutStopSec says otherwise
 CLEAN_UP_WITHIN_S = 10.0  # for a camera that gives no frame any more, whose reader cannot be interrupted
-_SOON_S = 0.002  # FFmpeg takes a piece of a file in less
 _ONE_WISH_S = 1.0  # timeout(1) signals its child and then the child's group; hands press twice
 _STDERR = 2
 
@@ -73,34 +72,42 @@ def finishing_first(*, quiet: bool) -> Iterator[threading.Event]:
     finally:
         _alarm(0)
         for number in ours:
-            if signal.getsignal(number) is ask:  # Not after a stop: then the next signal is to end the program.
-                signal.signal(number, _stop)
+            # After a stop the next signal is to end the program.
+            signal.signal(number, _stop if signal.getsignal(number) is ask else signal.SIG_DFL)
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    """Raise StoppedError where the signal struck, or a moment later where FFmpeg would lose the exception."""
-    if is_called_by_ffmpeg(frame):
-        again = threading.Timer(_SOON_S, _signal_again, [number])
-        again.daemon = True
-        again.start()
-        return
+def _stop(number: int, frame: FrameType | None, clean_up_within_s: float | None = None) -> None:
+    """Raise StoppedError where the signal struck, or leave it to the file that FFmpeg writes to right then."""
+    # Not SIG_DFL at once: of timeout's or systemd's two signals the other would end the clean-up, or be one of Python's tracebacks.
     for other in _STOPPING:
-        signal.signal(other, signal.SIG_DFL)
-    raise StoppedError(number)
+        signal.signal(other, _same_wish)
+    if hasattr(signal, "setitimer"):
+        _alarm(*((_ONE_WISH_S, end_at_the_next) if clean_up_within_s is None else (clean_up_within_s,)))
+    else:
+        end_at_the_next()
+    stopped = StoppedError(number)
+    # Nothing is imported in here: what is not loaded writes nothing.
+    files = sys.modules.get("anonymizer.media.files")
+    file = files.file_written_in(frame) if files else None
+    if file is None:
+        raise stopped
+    file.interruption = stopped
 
 
 def _stop_late(number: int, frame: FrameType | None) -> None:
     """Stop, but not for longer than CLEAN_UP_WITHIN_S: an unfinished file is hidden, sealed, and swept by the next run."""
-    _alarm(CLEAN_UP_WITHIN_S)
-    _stop(number, frame)
+    _stop(number, frame, CLEAN_UP_WITHIN_S)
 
 
-def _signal_again(number: int) -> None:
-    """Signal the main thread, which may wait for something; Windows has no other way than to wait until it goes on."""
-    if hasattr(signal, "pthread_kill"):
-        signal.pthread_kill(threading.main_thread().ident or 0, number)
-    else:
-        signal.raise_signal(number)
+def _same_wish(*_: object) -> None:
+    """A second signal close behind the first asks for the same."""
+
+
+def end_at_the_next(*_: object) -> None:
+    """From now on a signal ends the program where it stands, as what cleans up may hang; of itself it is not ended any more."""
+    _alarm(0)
+    for number in _STOPPING:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def _alarm(seconds: float, handler: Callable[[int, FrameType | None], None] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from anonymizer.media.carrying import CarryPolicy
 from anonymizer.media.encoding import Encoding, EncodingChoice, plan_encoding
-from anonymizer.media.files import is_called_by_ffmpeg
 from anonymizer.media.image_writing import check_written, target_format, write_image
 from anonymizer.media.images import StillImage, is_image, read_image
 from anonymizer.media.kinds import Kind, kind_of
@@ -23,7 +22,6 @@ __all__ = [
     "VideoWriter",
     "check_written",
     "count_packets",
-    "is_called_by_ffmpeg",
     "is_image",
     "kind_of",
     "name_beside",

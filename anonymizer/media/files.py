@@ -20,6 +20,7 @@ class OutputFile:
         self._file = create_regular(path)
         self.name = path.name
         self.failure: OSError | None = None
+        self.interruption: BaseException | None = None  # what a signal's handler could not raise while FFmpeg wrote
 
     @property
     def closed(self) -> bool:
@@ -51,18 +52,22 @@ class OutputFile:
             self.failure = self.failure or error
 
     def check(self) -> None:
-        """Raise the first error that was met."""
+        """Raise what interrupted a write, or the first error that was met."""
+        if self.interruption is not None:
+            raise self.interruption
         if self.failure is not None:
             raise self.failure
 
 
-_FOR_FFMPEG = frozenset(method.__code__ for method in (OutputFile.write, OutputFile.seek, OutputFile.tell))
+_CALLED_BY_FFMPEG = frozenset(method.__code__ for method in (OutputFile.write, OutputFile.seek, OutputFile.tell))
 
 
-def is_called_by_ffmpeg(frame: FrameType | None) -> bool:
-    """Whether a frame of Python code runs for a muxer. PyAV prints what is raised in there beside Exception, and goes on."""
+def file_written_in(frame: FrameType | None) -> OutputFile | None:
+    """The file that FFmpeg writes to while that frame of Python code runs: what is raised in there, PyAV prints and loses."""
     while frame is not None:
-        if frame.f_code in _FOR_FFMPEG:
-            return True
+        if frame.f_code in _CALLED_BY_FFMPEG:
+            file = frame.f_locals["self"]
+            assert isinstance(file, OutputFile)
+            return file
         frame = frame.f_back
-    return False
+    return None

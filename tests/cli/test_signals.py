@@ -42,6 +42,19 @@ def test_stopped_run_leaves_nothing(running: tuple[subprocess.Popen[str], Path],
     assert names(folder) == ["in.mp4"]
 
 
+@pytest.mark.parametrize("second", [signal.SIGTERM, signal.SIGHUP])
+def test_two_signals_at_once_are_one_wish(running: tuple[subprocess.Popen[str], Path], second: signal.Signals) -> None:
+    """As timeout(1) sends them, and systemd with SendSIGHUP."""
+    process, folder = running
+    process.send_signal(signal.SIGTERM)
+    process.send_signal(second)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode in (143, 128 + second), err
+    assert err.splitlines()[0] == "anonymizer: error: terminated"
+    assert len(err.splitlines()) == 2
+    assert names(folder) == ["in.mp4"]
+
+
 # Signalled while FFmpeg writes: what a signal's handler raises in there PyAV prints, and writes on.
 STRIKING = """
 import os, signal, sys
@@ -70,7 +83,7 @@ sys.exit(main({words}))
 
 
 @pytest.mark.parametrize(("method", "call"), [("write", 1), ("write", 2), ("seek", 1)])
-def test_signal_while_ffmpeg_writes_stops_a_moment_later(make_clip: ClipMaker, method: str, call: int) -> None:
+def test_signal_while_ffmpeg_writes_stops_after_it(make_clip: ClipMaker, method: str, call: int) -> None:
     folder = make_clip(frames=100, size_wh=(320, 240)).parent
     words = [sys.executable, "-c", STRIKING.format(method=method, call=call, words=[*COMMAND[3:-1], "ultrafast", "-q"])]
     done = subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
