@@ -139,9 +139,9 @@ def test_a_picture_alone_is_believed_sooner_than_a_frame_of_a_video() -> None:
 @pytest.mark.parametrize(
     ("preset", "size_wh", "sides"),
     [
-        ("balanced", (640, 480), (640, 416)),
-        ("balanced", (720, 1500), (750, 488)),
-        ("balanced", (4000, 3000), (960, 624)),
+        ("balanced", (640, 480), (640, 352)),
+        ("balanced", (720, 1500), (750, 413)),
+        ("balanced", (4000, 3000), (960, 528)),
         ("thorough", (4000, 3000), (3840, 640)),
     ],
 )

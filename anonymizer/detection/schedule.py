@@ -8,7 +8,7 @@ from typing import Literal
 
 Part = Literal["all", "fine", "coarse"]
 Box = tuple[float, float, float, float]
-_COARSE_ALONE = 0.65  # of the fine look of a picture that stands alone: with more the two cost more than 1.6 times the next best network's one look
+_COARSE_ALONE = 0.55  # of the fine look of a picture that stands alone: with more the two cost more than 1.6 times the next best network's one look
 NEIGHBOURS_S = 0.075  # Beyond, a person who runs has moved too far for one sighting to speak for the next.
 
 
