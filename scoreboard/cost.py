@@ -94,11 +94,15 @@ def _picture(frame: Frame, equipment: Equipment) -> Picture:
 
 
 def timed(programs: Mapping[str, Callable[[], object]], rounds: int) -> Json:
-    """Milliseconds of processor time of a look of each, the median and the best of all rounds; of two looks in each, which may take turns."""
+    """Milliseconds of processor time of a look of each, the median and the best of all rounds.
+
+    Of two looks in each round, which may take turns, after one that is not counted.
+    """
     cv2.setNumThreads(1)
     spent_ms: dict[str, list[float]] = {name: [] for name in programs}
     for turn in range(rounds + 1):
         for name, program in programs.items():
+            program()  # Not timed: the caches still hold what the program before left, a large network or a small one.
             begin_s = time.process_time()
             for _ in range(_LOOKS):
                 program()
