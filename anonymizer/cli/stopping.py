@@ -76,14 +76,24 @@ def finishing_first(*, quiet: bool) -> Iterator[threading.Event]:
             signal.signal(number, _stop if signal.getsignal(number) is ask else signal.SIG_DFL)
 
 
-def _stop(number: int, frame: FrameType | None, clean_up_within_s: float | None = None) -> None:
+def _stop(number: int, frame: FrameType | None) -> None:
+    """The first signal: clean up for as long as it takes, until somebody signals again."""
+    _alarm(_ONE_WISH_S, end_at_the_next)
+    _interrupt(number, frame)
+
+
+def _stop_late(number: int, frame: FrameType | None) -> None:
+    """Stop, but not for longer than CLEAN_UP_WITHIN_S: an unfinished file is hidden, sealed, and swept by the next run."""
+    _alarm(CLEAN_UP_WITHIN_S)
+    _interrupt(number, frame)
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
     """Raise StoppedError where the signal struck, or leave it to the file that FFmpeg writes to right then."""
     # Not SIG_DFL at once: of timeout's or systemd's two signals the other would end the clean-up, or be one of Python's tracebacks.
     for other in _STOPPING:
         signal.signal(other, _same_wish)
-    if hasattr(signal, "setitimer"):
-        _alarm(*((_ONE_WISH_S, end_at_the_next) if clean_up_within_s is None else (clean_up_within_s,)))
-    else:
+    if not hasattr(signal, "setitimer"):
         end_at_the_next()
     stopped = StoppedError(number)
     # Nothing is imported in here: what is not loaded writes nothing.
@@ -92,11 +102,6 @@ def _stop(number: int, frame: FrameType | None, clean_up_within_s: float | None 
     if file is None:
         raise stopped
     file.interruption = stopped
-
-
-def _stop_late(number: int, frame: FrameType | None) -> None:
-    """Stop, but not for longer than CLEAN_UP_WITHIN_S: an unfinished file is hidden, sealed, and swept by the next run."""
-    _stop(number, frame, CLEAN_UP_WITHIN_S)
 
 
 def _same_wish(*_: object) -> None:
