@@ -18,7 +18,6 @@ from anonymizer.config import Config, Span, Zone, config_hash
 from anonymizer.detection import (
     Detector,
     LookPlan,
-    Part,
     Thresholds,
     available_cores,
     for_threads,
@@ -33,7 +32,7 @@ from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
 from anonymizer.tracking import DEFAULT_LABELS, PICTURE_LABELS, LabelPolicy, Tracker, TrackingPolicy
-from anonymizer.types import Observation, Picture
+from anonymizer.types import Observation, Part, Picture
 from anonymizer.zones import ZoneCover, is_within
 
 _FRAMES_AT_ONCE = 2  # A network that waits for one of its threads leaves room for another frame: 8 % on 2 cores, for 35 MB at 1080p. Three gain no more.
@@ -63,7 +62,7 @@ class Equipment:
         """
         labels, weights = config.detect, config.weights
         asked = (labels, weights) if detectors is None else ((), {})
-        thresholds, alone = (label_thresholds(*asked, config.strictness, config.look.long_side, alone=one) for one in (False, True))
+        thresholds, alone = (label_thresholds(*asked, config.strictness, config.look.usual_side, alone=one) for one in (False, True))
         untested = () if detectors is not None else untested_labels(labels, weights)
         known, preset = set(labels), config.look
         # The tiles of a frame take long enough for one: beside another it could miss its deadline on a slow machine.
@@ -81,9 +80,11 @@ class Equipment:
                 long_side=preset.long_side,
                 tile_wh=preset.tile_wh,
                 tile_overlap=preset.tile_overlap,
+                near_side=preset.near_side,
                 coarse_side=preset.coarse_side,
                 least_alone=preset.least_alone,
                 in_turn=preset.in_turn,
+                is_confirmed=True,
                 weak=_returned_from(policies),
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
                 deadline_s=config.timeout_s,
@@ -94,7 +95,7 @@ class Equipment:
                 backfill_s=config.tracking.backfill_s,
                 hold_s=config.tracking.hold_s,
                 vanished_hold_s=config.tracking.vanished_hold_s,
-                look_long_side=preset.long_side,
+                look_long_side=preset.usual_side,
             ),
             picture_policies=_policies(known, PICTURE_LABELS, alone, config),
             effect=_effect_of(config),

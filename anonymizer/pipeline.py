@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.config import Zone
-from anonymizer.detection import Part, Turns
+from anonymizer.detection import Turns
 from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError, UndecidedFrameError
 from anonymizer.geometry import Geometry
@@ -31,7 +31,7 @@ from anonymizer.progress import OnProgress, RunLog
 from anonymizer.publishing import Plan, PlanHeader, PlanWriter, Report, file_sha256, read_plan, require_all_decided, require_target, staged
 from anonymizer.redaction import seal_frame
 from anonymizer.tracking import Tracker, glimpse_of
-from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, Region, Tally
+from anonymizer.types import Decision, Detections, Frame, MediaInfo, Observation, Part, Region, Tally
 from anonymizer.zones import ZoneCover, planned_zones, shown_s
 
 READ_AHEAD = 3  # Frames decoded, and frames looked at, before anyone asks: enough to keep two cores busy.
@@ -179,7 +179,7 @@ def observed_frames(
         zero_s = start_s
         for frame in frames:
             zero_s = frame.time_s if zero_s is None else zero_s
-            yield frame, shown_s(frame, zero_s, frame_rate), turns.next(frame.time_s)
+            yield frame, shown_s(frame, zero_s, frame_rate), turns.next(frame.time_s, geometry.displayed_wh)
 
     def look(question: tuple[Frame, tuple[float, float], Part]) -> Look:
         frame, shown, part = question

@@ -20,6 +20,7 @@ from anonymizer.geometry import Geometry
 Plane = NDArray[Any]  # uint8 or uint16, [rows, columns] or [rows, columns, samples]
 Shape = Literal["ellipse", "box", "frame"]
 Origin = Literal["detected", "interpolated", "backfilled", "held", "zone", "whole_frame"]
+Part = Literal["all", "coarse", "fine"]
 How = Literal["full", "evidence", "same_picture"]
 Fate = Literal["anonymized", "copied", "masked", "dropped", "converted"]
 
@@ -179,6 +180,7 @@ class Observation:
     """That a frame was looked at, how, and what was found; or why it was not.
 
     `detections` is None exactly when `failure` says what went wrong: "found nothing" is an empty Detections.
+    `part` says which sizes of it were looked at: what one shows another cannot.
     `ignored` counts what was found and dropped because it lies in an ignore zone, for the report.
     """
 
@@ -187,6 +189,7 @@ class Observation:
     how: How = "full"
     failure: str | None = None
     ignored: int = 0
+    part: Part = "all"
 
     def __post_init__(self) -> None:
         if (self.detections is None) != (self.failure is not None):

@@ -61,7 +61,7 @@ def main(source: str, preset: str = "balanced", frames: str = "100") -> None:
                 with step("shrink"):
                     picture = picture_of(frame, info.geometry, equipment.look.long_side)
                 with step("detect"):
-                    seen = equipment.observe(picture, None, turns.next(frame.time_s))
+                    seen = equipment.observe(picture, None, turns.next(frame.time_s, info.geometry.displayed_wh))
                 with step("track"):
                     decisions = tracker.push(seen, frame.time_s, glimpse_of(picture.rgb))
                 publish(decisions, writer)

@@ -73,7 +73,7 @@ def _watch_of(equipment: Equipment, rgb: NDArray[np.uint8]) -> Callable[[], obje
 
     def watch() -> object:
         frame = Frame(0, next(frames), _FRAME_TIME, "rgb24", (rgb,))
-        return equipment.observe(_picture(frame, equipment), part=turns.next(frame.time_s))
+        return equipment.observe(_picture(frame, equipment), part=turns.next(frame.time_s, (rgb.shape[1], rgb.shape[0])))
 
     return watch
 

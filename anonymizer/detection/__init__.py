@@ -4,7 +4,7 @@ from anonymizer.detection.detector import Detector
 from anonymizer.detection.loading import for_threads, label_thresholds, load_detectors, untested_labels, weights_sha256
 from anonymizer.detection.model_store import ModelCard, shipped_models, verify
 from anonymizer.detection.observe import observe
-from anonymizer.detection.schedule import LookPlan, Part, Turns
+from anonymizer.detection.schedule import LookPlan, Turns
 from anonymizer.detection.session import available_cores
 from anonymizer.detection.thresholds import STRICTNESS_WORDS, Thresholds, strictness_of
 
@@ -13,7 +13,6 @@ __all__ = [
     "Detector",
     "LookPlan",
     "ModelCard",
-    "Part",
     "Thresholds",
     "Turns",
     "available_cores",

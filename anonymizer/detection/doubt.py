@@ -12,27 +12,33 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymizer.detection.tiling import longer_sides
+from anonymizer.detection.tiling import FACES, longer_sides
 from anonymizer.types import Detections
 
-_FACES = ("face", "head")
-_FACE_SHARES, _FACE_DOUBT = (0.12, 0.30), 0.6  # of the picture's longer side: knees, bags and coats
+_FACE_SHARES, _FACE_DOUBT = (0.12, 0.30), 0.6  # of the picture's longer side: knees, bags and coats,
+_FACE_DOUBT_LEFT = 0.8  # where a second look has not confirmed them already
 # Of the picture's pixels, not its side: in a small picture a plate of the same share is a blur, and nobody is sure of it.
 _PLATE_PX, _PLATE_DOUBT = (34.0, 60.0), 0.35  # signs, windows, posters
 _TALL, _TALL_DOUBT = 1.2, 0.6  # so many times higher than wide: lamps and pillars
 _SURE = 0.6  # From this score on nothing is doubted.
 
 
-def doubted(found: Detections, long_side: int) -> Detections:
+def doubted(found: Detections, long_side: int, *, is_confirmed: bool = False) -> Detections:
     """The same boxes of a picture of that long side, with lower scores where they are doubtful.
+
+    Of faces that a second look could confirm (`is_confirmed`) less doubt is left.
 
     >>> [round(score, 2) for score in doubted(Detections.of([[0, 0, 10, 10], [0, 0, 50, 50], [0, 0, 50, 50]], [0.2, 0.2, 0.7], "face"), 100).score.tolist()]
     [0.2, 0.12, 0.7]
     """
     side = longer_sides(found)
     width, height = (found.xyxy[:, 2:] - found.xyxy[:, :2]).T
-    faces, plates = np.isin(found.label, _FACES), found.label == "plate"
-    factor = np.where(faces, _grown(side / long_side, _FACE_SHARES, _FACE_DOUBT), np.where(plates, _grown(side, _PLATE_PX, _PLATE_DOUBT), 1.0))
+    faces, plates = np.isin(found.label, FACES), found.label == "plate"
+    factor = np.where(
+        faces,
+        _grown(side / long_side, _FACE_SHARES, _FACE_DOUBT_LEFT if is_confirmed else _FACE_DOUBT),
+        np.where(plates, _grown(side, _PLATE_PX, _PLATE_DOUBT), 1.0),
+    )
     factor = np.where(plates & (height > _TALL * width), factor * _TALL_DOUBT, factor)
     score = np.where(found.score < _SURE, found.score * factor, found.score)
     return Detections(found.xyxy, score.astype(np.float32), found.label)

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from anonymizer.detection.detector import Detector
 from anonymizer.detection.doubt import doubted
 from anonymizer.detection.nms import fused, in_company
-from anonymizer.detection.schedule import LookPlan, Part
-from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views, without_unsure_large
+from anonymizer.detection.schedule import LookPlan
+from anonymizer.detection.second_look import confirmed
+from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views, without_near_faces, without_unsure_large
 from anonymizer.detection.watchdog import answer_within
 from anonymizer.errors import ModelError
-from anonymizer.types import Detections, Observation, Picture
+from anonymizer.types import Detections, Observation, Part, Picture
 
 
 def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan, part: Part = "all") -> Observation:
@@ -35,7 +36,7 @@ def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan, par
             return Observation(picture.frame_index, None, failure=f"{detector.name}: {type(error).__name__}: {error}")
     seen = Detections.joined(found)
     wanted = ~_in_zones(seen.xyxy, picture, look)
-    return Observation(picture.frame_index, _coded(seen.where(wanted), picture), ignored=int(np.count_nonzero(~wanted)))
+    return Observation(picture.frame_index, _coded(seen.where(wanted), picture), ignored=int(np.count_nonzero(~wanted)), part=part)
 
 
 def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part) -> Detections:
@@ -45,20 +46,20 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
     fine = views(size_wh, look.tile_wh, look.tile_overlap)
     # What a tile shows no other frame's look does.
     part = part if coarse and len(fine) == 1 else "all"
+    too_near = len(fine) == 1 and look.is_near(size_wh)
     fine = () if part == "coarse" else fine
     coarse = () if part == "fine" else coarse
     mirrored = [label for label in look.mirrored if label in detector.labels]
     if mirrored:
         fine, coarse = both_ways(fine), both_ways(coarse)
-    pictures = [view.of(rgb) for view in (*fine, *coarse)]
-    answer = answer_within(look.deadline_s, detector.name, lambda: detector.detect(pictures))
-    check_answer(answer, len(pictures), detector)
+    answer = _answered([view.of(rgb) for view in (*fine, *coarse)], detector, look)
     strong_enough = [
         one.where(np.asarray([score >= look.weak.get(label, 0.0) for score, label in zip(one.score, one.label, strict=True)], bool)) for one in answer
     ]
     # What is written on a plate is not read backwards: there, networks see less and take more for one.
     strong_enough = [one.where(np.isin(one.label, mirrored)) if view.mirrored else one for view, one in zip((*fine, *coarse), strong_enough, strict=True)]
     seen_fine = merged(list(zip(fine, strong_enough, strict=False)), size_wh)
+    seen_fine = without_near_faces(seen_fine, max(size_wh)) if too_near else seen_fine
     seen_coarse = merged(list(zip(coarse, strong_enough[len(fine) :], strict=True)), size_wh)
     if fine and coarse:
         seen = by_size(seen_fine, seen_coarse, max(size_wh))
@@ -66,7 +67,17 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
         seen = without_unsure_large(seen_fine, max(size_wh))
     else:
         seen = seen_fine if fine else seen_coarse
-    return doubted(in_company(fused(seen)), max(size_wh))
+    seen = fused(seen)
+    if look.is_confirmed:
+        seen = confirmed(seen, rgb, look.coarse_side, lambda small: _answered([small], detector, look)[0])
+    return doubted(in_company(seen), max(size_wh), is_confirmed=look.is_confirmed)
+
+
+def _answered(pictures: list[NDArray[np.uint8]], detector: Detector, look: LookPlan) -> list[Detections]:
+    """A detector's answer for each picture, in time."""
+    answer = answer_within(look.deadline_s, detector.name, lambda: detector.detect(pictures))
+    check_answer(answer, len(pictures), detector)
+    return answer
 
 
 def check_answer(answer: list[Detections], pictures: int, detector: Detector) -> None:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from anonymizer.detection.nms import areas, intersections, suppressed
 from anonymizer.types import Detections
 
+FACES = ("face", "head")
 BORDER_PX = 4  # A box that ends this close to a tile's inner edge may have been cut by it.
 _SMALLER = 0.7  # A coarse picture that is hardly smaller shows nothing new,
 _LEAST_COARSE = 80  # nor does one in which a face is a few pixels.
 # Shares of the picture's longer side, chosen on moving clips: large false faces go, faces that fill the picture come.
 COARSE_FROM = 0.1
 FINE_UP_TO = 0.3
+_NEAR_DOUBT = 0.6  # of unsure faces: seen so near, hands, wheels and signs are taken for one; plates gain, and lose nothing
 SURE = 0.5
 _CUT_SHARE = 0.25  # Two parts of one thing share at least this much of the smaller part: the tiles' overlap,
 _CUT_ALONG = 0.5  # and this much (intersection over union) of their extent along the edge that cut them.
@@ -71,7 +73,12 @@ def coarse_view(picture_wh: tuple[int, int], coarse_side: int | None) -> tuple[V
     """
     if coarse_side is None or max(picture_wh) * _SMALLER < _LEAST_COARSE:
         return ()
-    return (View((0, 0, *picture_wh), min(coarse_side / max(picture_wh), _SMALLER)),)
+    return (View((0, 0, *picture_wh), coarse_scale(picture_wh, coarse_side)),)
+
+
+def coarse_scale(picture_wh: tuple[int, int], coarse_side: int | None) -> float:
+    """How many times smaller a coarse look is; without a side of its own as little as shows anything new."""
+    return _SMALLER if coarse_side is None else min(coarse_side / max(picture_wh), _SMALLER)
 
 
 def both_ways(parts: tuple[View, ...]) -> tuple[View, ...]:
@@ -87,6 +94,13 @@ def by_size(fine: Detections, coarse: Detections, long_side: int) -> Detections:
 def without_unsure_large(fine: Detections, long_side: int) -> Detections:
     """What a fine look saw, but for large things that it is not sure of: a knee, seen so near, has the skin of a face."""
     return fine.where((longer_sides(fine) <= FINE_UP_TO * long_side) | (fine.score >= SURE))
+
+
+def without_near_faces(fine: Detections, long_side: int) -> Detections:
+    """What a look saw that shows things too near, but for faces, which the other sees better: no large ones, and unsure ones less sure."""
+    faces = np.isin(fine.label, FACES)
+    score = np.where(faces & (fine.score < SURE), fine.score * np.float32(_NEAR_DOUBT), fine.score)
+    return Detections(fine.xyxy, score, fine.label).where(~faces | (longer_sides(fine) <= FINE_UP_TO * long_side))
 
 
 def longer_sides(found: Detections) -> NDArray[np.float32]:

@@ -131,7 +131,7 @@ class DetectorLoop:
     def _observed(self, camera: _Watched, raw: RawFrame) -> Observation:
         picture = picture_of(raw.frame(), raw.geometry, camera.equipment.look.long_side)
         shown_s = (raw.source_s, raw.source_s + float(1 / Fraction(raw.frame_rate).limit_denominator(1000)))
-        return camera.equipment.observe(picture, shown_s, camera.turns.next(raw.source_s))
+        return camera.equipment.observe(picture, shown_s, camera.turns.next(raw.source_s, raw.geometry.displayed_wh))
 
     def _beat(self, state: str, *, within_s: float) -> None:
         self._beat_s = now_s = time.monotonic()
@@ -151,6 +151,7 @@ def message_of(epoch: int, observation: Observation) -> dict[str, Any]:
         "epoch": epoch,
         "index": observation.frame_index,
         "failure": observation.failure,
+        "part": observation.part,
         "boxes": [] if found is None else found.xyxy.tolist(),
         "scores": [] if found is None else found.score.tolist(),
         "labels": [] if found is None else found.label.tolist(),

@@ -158,7 +158,7 @@ class Sealer:
                 boxes = np.asarray(message["boxes"], np.float32).reshape(-1, 4)
                 seen = Detections(boxes, np.asarray(message["scores"], np.float32), np.asarray(message["labels"], np.str_))
                 self._figures.looks.append(time.monotonic())
-                if not self._window.looked(message["epoch"], Observation(message["index"], seen)):
+                if not self._window.looked(message["epoch"], Observation(message["index"], seen, part=message["part"])):
                     self._figures.late_looks += 1
         except ChannelClosedError:
             self._forget_detector()

@@ -103,7 +103,7 @@ class Window:
             return False
         if frame.raw.damaged:
             return False  # Who sees a damaged picture has not seen who came into sight before it.
-        self._push_up_to(frame.number, observation.detections)
+        self._push_up_to(frame.number, observation)
         self._looks.append(frame)
         return True
 
@@ -183,7 +183,7 @@ class Window:
             return False
         return not has_changed((last.glimpse,), frame.glimpse, covered, frame.raw.geometry)
 
-    def _push_up_to(self, number: int, detections: Detections | None, *, followed: bool = True) -> None:
+    def _push_up_to(self, number: int, look: Observation | None, *, followed: bool = True) -> None:
         """Tell the tracker of the frames up to this one; of those that nobody looked at, that time has passed.
 
         Not `followed` is a frame that is curtained: how the camera moved in it is not worth the time of a machine that has too little.
@@ -191,8 +191,9 @@ class Window:
         assert self._tracker is not None
         for frame in self._waiting:
             if self._pushed < frame.number <= number:
-                looked = detections is not None and frame.number == number
-                seen = Observation(frame.number, detections if looked else Detections.none(), how="full" if looked else "evidence")
+                seen = Observation(frame.number, Detections.none(), how="evidence")
+                if look is not None and frame.number == number:
+                    seen = replace(look, frame_index=frame.number)
                 self._tracker.push(seen, frame.raw.source_s, frame.glimpse, damaged=frame.raw.damaged or not followed)
                 self._pushed = frame.number
 

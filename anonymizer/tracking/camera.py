@@ -8,15 +8,18 @@ to carry a box through a second of a shaking pan, where a track's own speed is n
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.geometry import Geometry
+from anonymizer.types import Part
 
 Floats = NDArray[np.float64]
 
+PARTS = get_args(Part)
 FLAT_LEVELS = 2.0  # below this spread of grey levels (coding noise) a glimpse tells nothing
 _STEPS = 8
 _DONE_CELLS = 0.003  # 0.06 px of a 1280 px frame; at 0.01 a pan's lag summed up to 4 px in half a second
@@ -135,6 +138,7 @@ class Timeline:
     def __init__(self) -> None:
         self.first = 0
         self.clock_s: Floats = np.zeros(0)
+        self.part: NDArray[np.intp] = np.zeros(0, np.intp)  # index in PARTS of what was looked at, -1 for nothing
         self._scale: Floats = np.ones(0)
         self._shift: Floats = np.zeros((0, 2))
 
@@ -147,13 +151,14 @@ class Timeline:
         """When a frame in memory was, on the tracker's clock."""
         return float(self.clock_s[number - self.first])
 
-    def append(self, clock_s: float, scale: float, shift: Floats, since: int | None) -> None:
-        """Add a frame reached from frame `since` by x' = scale * x + shift; None: from nowhere."""
+    def append(self, clock_s: float, scale: float, shift: Floats, since: int | None, part: Part | None = "all") -> None:
+        """Add a frame reached from frame `since` by x' = scale * x + shift (None: from nowhere), of which `part` was looked at."""
         old_scale, old_shift = 1.0, np.zeros(2)
         if since is not None and len(self.clock_s):
             at = max(0, since - self.first)
             old_scale, old_shift = float(self._scale[at]), self._shift[at]
         self.clock_s = np.append(self.clock_s, clock_s)
+        self.part = np.append(self.part, -1 if part is None else PARTS.index(part))
         self._scale = np.append(self._scale, scale * old_scale)
         self._shift = np.concatenate([self._shift, (scale * old_shift + shift)[None]])
 
@@ -170,5 +175,5 @@ class Timeline:
             return
         self.first += drop
         base_scale, base_shift = self._scale[drop], self._shift[drop]
-        self.clock_s, self._scale = self.clock_s[drop:], self._scale[drop:] / base_scale
+        self.clock_s, self.part, self._scale = self.clock_s[drop:], self.part[drop:], self._scale[drop:] / base_scale
         self._shift = self._shift[drop:] - self._scale[:, None] * base_shift

@@ -27,6 +27,7 @@ TREND_RIDGE_S2 = 0.002  # what holds a speed read off one or two sightings back
 UNSEEN_WEIGHT = 0.3  # of an interpolated row against a sighting
 GROWTH_PER_S = 0.1  # of the size, with the time since the nearest sighting; on panning clips three times as much hides nothing more
 WEAK_REACH_S = 1.0  # weak sightings and gaps so near a strong one are covered; all of them in a trusted track
+BELIEF_S = 1.0  # so far back, and as far ahead as is known, looks speak for a track
 EDGE_SIZES = 0.75  # a box whose centre comes this near the frame's edge is leaving; farther in, it vanished
 _WINDOW_FRAMES = 24  # to either side, whatever the frame rate
 
@@ -40,6 +41,7 @@ class PendingFrame:
     clock_s: float
     shot: int
     strong: Detections
+    holders: tuple[Track, ...]  # the track of each of them
     damaged: bool
 
 
@@ -67,7 +69,7 @@ class Lookahead:
         speaking = [track for track in tracks if self._speaks(track, frame, timeline)]
         speaking += [part for track in speaking for part in track.beside_leap(frame.number, timeline) if self._speaks(part, frame, timeline)]
         regions = self._of_tracks(frame, speaking, timeline)
-        regions += self._missing(frame.strong, regions)
+        regions += self._missing(self._believable(frame, timeline), regions)
         return Decision(frame.frame_index, tuple(regions))
 
     def _speaks(self, track: Track, frame: PendingFrame, timeline: Timeline) -> bool:
@@ -75,12 +77,30 @@ class Lookahead:
         if track.shot != frame.shot or not track.strong_s:
             return False
         if frame.number < track.first:
-            return timeline.clock_of(track.first) - frame.clock_s <= self._policy.backfill_s * track.trust + 1e-9
-        if frame.number > track.last:
-            return frame.clock_s - timeline.clock_of(track.last) <= self.hold_s(track) + 1e-9
-        # One strong find among many weak ones (a false find mostly) does not speak for all of them.
-        nearest_s = min(abs(frame.clock_s - strong_s) for strong_s in track.strong_s)
-        return track.trust >= 1 or nearest_s <= WEAK_REACH_S + 1e-9
+            near = timeline.clock_of(track.first) - frame.clock_s <= self._policy.backfill_s * track.trust + 1e-9
+        elif frame.number > track.last:
+            near = frame.clock_s - timeline.clock_of(track.last) <= self.hold_s(track) + 1e-9
+        else:
+            # One strong find among many weak ones (a false find mostly) does not speak for all of them.
+            nearest_s = min(abs(frame.clock_s - strong_s) for strong_s in track.strong_s)
+            near = track.trust >= 1 or nearest_s <= WEAK_REACH_S + 1e-9
+        # Asked last: of a track that begins too little is known before it has to speak.
+        return near and self._believed(track, frame, timeline)
+
+    def _believed(self, track: Track, frame: PendingFrame, timeline: Timeline) -> bool:
+        """Whether what is known of the track around this frame is enough to cover anything for it."""
+        if not track.believed:
+            policy = self._policy.of(track.label)
+            start = timeline.first + int(np.searchsorted(timeline.clock_s, frame.clock_s - BELIEF_S))
+            size = float(track.rows(track.last, track.last + 1)[0, 2:4].max()) / max(self._frame_wh)
+            track.believed = track.best >= policy.sure_score or track.mean_score(start, timeline) >= policy.believed_from(size)
+        return track.believed
+
+    def _believable(self, frame: PendingFrame, timeline: Timeline) -> Detections:
+        """The frame's strong detections without those whose track is not believed."""
+        if not len(frame.strong):
+            return frame.strong
+        return frame.strong.where(np.array([self._believed(track, frame, timeline) for track in frame.holders], bool))
 
     def _of_tracks(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> list[Region]:
         if not tracks:

@@ -1,6 +1,7 @@
 """Observations in, decisions out: follows every object and decides each frame once its look-ahead is seen.
 
-Union law: tracking only ever adds. Every strong detection is covered in its own frame whatever becomes of its track.
+Union law: tracking adds, and takes away in one case only. Every strong detection is covered in its own frame whatever becomes of
+its track, unless most looks at the track saw nothing there and none was sure (`Track.believed`).
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from anonymizer.tracking.lookahead import Lookahead, PendingFrame
 from anonymizer.tracking.motion import Floats, Motion
 from anonymizer.tracking.policy import TrackingPolicy
 from anonymizer.tracking.tracks import Track
-from anonymizer.types import Decision, Detections, Observation
+from anonymizer.types import Decision, Detections, Observation, Part
 
 # One frame moves the tracker's clock on by at least and at most this much. Frames that pile up on one time stamp
 # still grow old, so memory stays bounded; what was there before a long pause is expected after it.
@@ -65,12 +66,12 @@ class Tracker:
         clock_s, step_s = self._advance(time_s)
         number = self._timeline.end
         step = self._shots.see(number, clock_s, None if damaged else glimpse)
-        self._move_on(step, clock_s, step_s)
+        self._move_on(step, clock_s, step_s, None if damaged or observation.how == "evidence" else observation.part)
         # What a detector says about guessed pixels is no evidence; the whole frame is covered instead.
         detections = Detections.none() if damaged else observation.detections
-        strong = self._associate(number, step.shot, detections)
+        strong, holders = self._associate(number, step.shot, detections)
         self._last_index = observation.frame_index
-        self._pending.append(PendingFrame(number, observation.frame_index, clock_s, step.shot, strong, damaged))
+        self._pending.append(PendingFrame(number, observation.frame_index, clock_s, step.shot, strong, holders, damaged))
         decisions = self._settle(clock_s - self._policy.lookahead_s)
         self._forget(clock_s)
         return decisions
@@ -98,16 +99,16 @@ class Tracker:
         self._last_time_s = max(time_s, self._last_time_s)
         return float(self._timeline.clock_s[-1]) + step_s, step_s
 
-    def _move_on(self, step: Step, clock_s: float, step_s: float) -> None:
+    def _move_on(self, step: Step, clock_s: float, step_s: float, part: Part | None) -> None:
         """Bring tracks and memory to the new frame."""
         scale, shift = step.move.in_coded(self._geometry)
-        self._timeline.append(clock_s, scale, shift, step.since)
+        self._timeline.append(clock_s, scale, shift, step.since, part)
         if step.undone:
             for track in (*self._tracks, *self._resting):
                 track.shot = step.shot if track.shot in step.undone else track.shot
             for at, frame in enumerate(self._pending):
                 if frame.shot in step.undone:
-                    self._pending[at] = PendingFrame(frame.number, frame.frame_index, frame.clock_s, step.shot, frame.strong, frame.damaged)
+                    self._pending[at] = PendingFrame(frame.number, frame.frame_index, frame.clock_s, step.shot, frame.strong, frame.holders, frame.damaged)
         if self._tracks:
             # The step tells the motion since a key frame; the filters already stand at the last one (or, after a
             # flash, where the flash found them).
@@ -117,8 +118,9 @@ class Tracker:
             self._motion.follow_camera(np.array([track.shot == step.shot for track in self._tracks]), float(scales[at]), shifts[at])
             self._motion.predict(step_s)
 
-    def _associate(self, number: int, shot: int, detections: Detections) -> Detections:
-        """Give every believable detection a track, new or old; returns the strong ones."""
+    def _associate(self, number: int, shot: int, detections: Detections) -> tuple[Detections, tuple[Track, ...]]:
+        """Give every believable detection a track, new or old; returns the strong ones, and the track of each."""
+        holders: dict[int, Track] = {}
         limits = [self._policy.of(str(label)) for label in detections.label]
         strong = detections.score >= np.array([limit.strong_score for limit in limits], np.float32)
         weak = (detections.score >= np.array([limit.weak_score for limit in limits], np.float32)) & ~strong
@@ -136,6 +138,7 @@ class Tracker:
             self._motion.update(candidates[matched], boxes[rows[found]])
             free[candidates[matched]] = False
             for at, row in zip(candidates[matched], rows[found], strict=True):
+                holders[int(row)] = self._tracks[at]
                 self._tracks[at].see(number, boxes[row], float(detections.score[row]), bool(strong[row]), self._timeline)
             new = np.delete(rows, found)
             self._motion.add(boxes[new])
@@ -145,8 +148,9 @@ class Tracker:
                 track = Track(self._next_id, str(detections.label[row]), shot, number, self._policy.trusted_after, self._policy.leap_overlap)
                 track.see(number, boxes[row], float(detections.score[row]), bool(strong[row]), self._timeline)
                 self._tracks.append(track)
+                holders[int(row)] = track
                 self._next_id += 1
-        return detections.where(strong)
+        return detections.where(strong), tuple(holders[int(row)] for row in np.flatnonzero(strong))
 
     def _last_seen_s(self) -> Floats:
         """When each living track was last seen, on the tracker's clock."""

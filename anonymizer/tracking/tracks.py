@@ -15,10 +15,13 @@ from anonymizer.tracking.motion import Floats
 CX, CY, W, H, SCORE, AGE = range(6)  # columns of a path; score 0: not seen, age: seconds to the nearest sighting
 
 
+_LOOKS = 3  # at one size: the mean of fewer is the luck of one
+
+
 class Track:
     """A path without holes from the first to the last sighting, in coded pixels of each frame."""
 
-    __slots__ = ("_leap_overlap", "_leaps", "_path", "first", "label", "last", "shot", "strong_s", "track_id", "trusted_after")
+    __slots__ = ("_leap_overlap", "_leaps", "_path", "believed", "best", "first", "label", "last", "shot", "strong_s", "track_id", "trusted_after")
 
     def __init__(self, track_id: int, label: str, shot: int, number: int, trusted_after: int, leap_overlap: float = 0.0) -> None:
         self.track_id = track_id
@@ -29,6 +32,8 @@ class Track:
         self.trusted_after = trusted_after
         self._leap_overlap = leap_overlap
         self._leaps: list[tuple[int, int]] = []  # sightings with a gap between them that overlap by less: two things, perhaps
+        self.best = 0.0  # score of any sighting
+        self.believed = False  # for good, once it was: a cover that comes and goes is worse than either
         self.strong_s: list[float] = []  # clock times of the first `trusted_after` strong sightings
         self._path: Floats = np.zeros((8, 6))
 
@@ -45,6 +50,7 @@ class Track:
                 self._leaps.append((self.last, number))
         self._path[row + gap] = (*box, score, 0.0)
         self.last = number
+        self.best = max(self.best, score)
         if strong and len(self.strong_s) < self.trusted_after:
             self.strong_s.append(timeline.clock_of(number))
 
@@ -90,6 +96,21 @@ class Track:
     def rows(self, start: int, end: int) -> Floats:
         """The path's rows of frames start..end (excluded), which must lie on it."""
         return self._path[start - self.first : end - self.first]
+
+    def mean_score(self, start: int, timeline: Timeline) -> float:
+        """The mean score of the looks from frame `start` to the last sighting, those that did not see it counting as 0.
+
+        Of the looks at one size alone if that is higher: what is small is seen at one of them only.
+        """
+        start = max(min(start, self.last), self.first, timeline.first)
+        score = self.rows(start, self.last + 1)[:, SCORE]
+        part = timeline.part[start - timeline.first : self.last + 1 - timeline.first]
+        score, part = score[part >= 0], part[part >= 0]
+        if not len(score):
+            return self.best
+        looks, total = np.bincount(part), np.bincount(part, score)
+        often = looks >= _LOOKS
+        return float(max([score.mean(), *(total[often] / looks[often])]))
 
     def drop_before(self, number: int) -> None:
         """Forget the rows before frame `number`, but never the last."""

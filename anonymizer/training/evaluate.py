@@ -57,7 +57,7 @@ def equipment_of(detectors: Sequence[Detector], labels: Sequence[str], side: int
     loaded = Equipment.of(config, [EnlargingDetector(detector, side) for detector in detectors])
     return replace(
         loaded,
-        look=replace(loaded.look, long_side=side, tile_wh=None, coarse_side=None, least_alone=None),
+        look=replace(loaded.look, long_side=side, tile_wh=None, near_side=None, coarse_side=None, least_alone=None),
         policy=replace(loaded.policy, look_long_side=side),
     )
 

@@ -30,6 +30,11 @@ def test_what_is_doubted(label: str, size_wh: tuple[int, int], score: float, tol
     assert found.xyxy.tolist() == [[10, 10, 10 + size_wh[0], 10 + size_wh[1]]]
 
 
+def test_of_faces_that_a_second_look_could_confirm_less_is_doubted() -> None:
+    found = Detections.of([[0, 0, 300, 300], [0, 0, 90, 30]], [0.45, 0.45], ["face", "plate"])
+    assert doubted(found, 960, is_confirmed=True).score.tolist() == pytest.approx([0.36, 0.1575], abs=1e-6)
+
+
 def test_nothing_is_dropped_by_doubt() -> None:
     assert len(doubted(Detections.none(), 960)) == 0
     many = Detections.of([[0, 0, 400, 600]] * 3, [0.01, 0.3, 0.59], ["plate", "face", "plate"])

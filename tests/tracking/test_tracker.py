@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from anonymizer.errors import ModelError, UndecidedFrameError
-from anonymizer.tracking import Tracker, TrackingPolicy
-from anonymizer.types import Observation
+from anonymizer.tracking import DEFAULT_LABELS, LabelPolicy, Tracker, TrackingPolicy
+from anonymizer.types import Observation, Part
 from tests.tracking.clips import FPS, GEOMETRY, OTHER_SCENE, SCENE, STRONG, WEAK, Box, Found, at, covered_frames, covers, covers_point, look, run
 
 # --- what a track adds -----------------------------------------------------------------------------------------
@@ -228,3 +229,61 @@ def test_face_cut_by_the_frame_edge_is_covered_to_its_corners() -> None:
     left, top, right, bottom = region.xyxy
     for y in (64, 96):
         assert ((0 - (left + right) / 2) / ((right - left) / 2)) ** 2 + ((y - (top + bottom) / 2) / ((bottom - top) / 2)) ** 2 <= 1
+
+
+# --- what is believed --------------------------------------------------------------------------------------------
+
+_DOUBTED = LabelPolicy(strong_score=0.2, weak_score=0.05, mean_share=0.8)
+HINT, FAINT, CLEAR = ([at(100, 90, score=score)] for score in (0.25, 0.08, 0.45))
+
+BELIEF = [
+    pytest.param([HINT] * 10, 10, id="what-every-look-sees-is-believed"),
+    pytest.param([UNSEEN] * 5 + [HINT] + [UNSEEN] * 5, 7, id="so-is-what-was-seen-once"),
+    pytest.param([HINT, *[FAINT] * 4] * 5, 0, id="what-most-looks-hardly-see-is-not"),
+    pytest.param([HINT, *[UNSEEN] * 5] * 5, 0, id="nor-what-they-do-not-see"),
+    pytest.param([HINT, *[FAINT] * 4] * 5 + [CLEAR], 26, id="but-once-it-was-sure-all-of-it-is"),
+    pytest.param([FAINT] * 12 + [HINT] * 12, 24, id="half-of-the-looks-near-a-frame-are-enough-for-good"),
+]
+
+
+@pytest.mark.parametrize(("frames", "covered"), BELIEF)
+def test_what_is_believed(frames: list[list[Found]], covered: int) -> None:
+    assert len(covered_frames(run(frames, TrackingPolicy(labels={"face": _DOUBTED})))) == covered
+
+
+def test_what_one_size_of_look_sees_is_believed_whatever_the_others_see() -> None:
+    """Two in three looks are too coarse for a small thing."""
+    shown: tuple[Part, ...] = ("coarse", "fine", "coarse")
+    for parts, covered in ((shown, 24), (("all",) * 3, 0)):
+        tracker = Tracker(TrackingPolicy(labels={"face": _DOUBTED}), GEOMETRY, FPS)
+        decisions = []
+        for index in range(24):
+            seen = replace(look(index, HINT if index % 3 == 1 else UNSEEN), part=parts[index % 3])
+            decisions += tracker.push(seen, index / FPS, SCENE)
+        assert len(covered_frames([*decisions, *tracker.flush()])) == covered
+
+
+def test_frames_that_nobody_looked_at_speak_against_nothing() -> None:
+    for how, covered in (("evidence", 21), ("full", 0)):
+        tracker = Tracker(TrackingPolicy(labels={"face": _DOUBTED}), GEOMETRY, FPS)
+        decisions = []
+        for index in range(21):
+            seen = replace(look(index, HINT if index % 4 == 0 else UNSEEN), how="full" if index % 4 == 0 else how)
+            decisions += tracker.push(seen, index / FPS, SCENE)
+        assert len(covered_frames([*decisions, *tracker.flush()])) == covered
+    damaged = frozenset(index for index in range(21) if index % 4)
+    frames = [HINT if index % 4 == 0 else UNSEEN for index in range(21)]
+    decisions = run(frames, TrackingPolicy(labels={"face": _DOUBTED}), damaged=damaged)
+    assert all(decision.regions for decision in decisions)
+
+
+def test_scores_that_are_believed_follow_the_size() -> None:
+    policy = LabelPolicy(strong_score=0.5, mean_share=0.8, mean_by_size=((0.1, 0.5), (0.3, 1.0)))
+    assert [policy.believed_from(size) for size in (0.05, 0.1, 0.2, 0.9)] == pytest.approx([0.2, 0.2, 0.3, 0.4])
+
+
+@pytest.mark.parametrize("label", [*DEFAULT_LABELS, "other"])
+def test_one_strong_look_alone_is_believed_at_every_size(label: str) -> None:
+    """Whatever is in sight for a moment has but that one."""
+    policy = TrackingPolicy().of(label)
+    assert max(policy.believed_from(size) for size in np.linspace(0, 1, 101)) <= policy.strong_score

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymizer.tracking import Tracker, TrackingPolicy
+from anonymizer.tracking import LabelPolicy, Tracker, TrackingPolicy
 from anonymizer.types import Decision
 from tests.tracking.clips import FPS, GEOMETRY, OTHER_SCENE, SCENE, WEAK, Found, at, covers, look, run
 
@@ -26,6 +26,15 @@ def test_every_strong_detection_is_covered_in_its_frame(frames: list[list[Found]
     for found, decision in zip(frames, run(frames, policy, label=label), strict=True):
         for box, score in found:
             if np.float32(score) >= np.float32(limit):
+                assert covers(decision, tuple(np.float32(v).item() for v in box))  # type: ignore[arg-type]
+
+
+@given(clips)
+def test_every_sure_detection_is_covered_however_little_its_track_is_believed(frames: list[list[Found]]) -> None:
+    doubting = LabelPolicy(strong_score=0.2, weak_score=0.05, mean_share=4.0, sure_score=0.6)
+    for found, decision in zip(frames, run(frames, TrackingPolicy(labels={"face": doubting})), strict=True):
+        for box, score in found:
+            if np.float32(score) >= np.float32(doubting.sure_score):
                 assert covers(decision, tuple(np.float32(v).item() for v in box))  # type: ignore[arg-type]
 
 
