@@ -56,7 +56,7 @@ class LabelPolicy:
 # Margins, measured on panning clips of labelled stills: an inscribed ellipse without a margin bares up to 24 % of the
 # faces of 64 to 128 px. Large faces need the larger share, until they fill a third of the frame and their boxes are exact;
 # of the very smallest half a pixel too little bares a face. What a detector's box of a face lacks, it lacks above: of one
-# in ten a quarter of its height and more, below a tenth. Of plates, boxes of those of 50 px in 1280 are often a
+# in ten a quarter of its height and more, below a tenth, and over a video half a pixel is enough there. Of plates, boxes of those of 50 px in 1280 are often a
 # fifteenth too short; those of large plates hold them and a fifth more.
 # What is believed was chosen on them too: things that most looks do not see are false, but for large faces, which one look in
 # three sees; with it a third to a half of what is covered in vain goes, for 0.3 % of the faces of wide views.
@@ -64,8 +64,8 @@ _FACE = LabelPolicy(
     shape="ellipse",
     pad_share=0.13,
     pad_above=1.7,
-    pad_below=0.2,
-    pad_by_size=((0.025, 0.12), (0.04, 0.06), (0.05, 0.08), (0.065, 0.1), (0.09, 0.48), (0.15, 0.85), (0.22, 0.9), (0.35, 0.65), (0.5, 0.5)),
+    pad_below=0.0,
+    pad_by_size=((0.025, 0.12), (0.04, 0.06), (0.05, 0.08), (0.065, 0.12), (0.09, 0.7), (0.15, 0.8), (0.22, 0.8), (0.35, 0.6), (0.5, 0.5)),
     mean_share=0.8,
     mean_by_size=((0.03, 0.8), (0.06, 1.2), (0.1, 1.2), (0.2, 0.3), (0.4, 0.3), (0.5, 1.2)),
 )
@@ -99,7 +99,7 @@ class TrackingPolicy:
     vanished_hold_s: float = 0.6  # and of one that vanished in the middle of the picture
     hysteresis_s: float = 0.05  # a cover is never smaller than its neighbours so far to either side
     smoothing_s: float = 0.12  # standard deviation of the weights that calm the centre
-    trusted_after: int = 4  # strong sightings; with fewer a track reaches less far in time: false finds are short
+    trusted_after: int = 8  # strong sightings; with fewer a track reaches less far in time: false finds are short
     leap_overlap: float = 0.0  # two sightings with a gap between that overlap by less: what is between is covered at both ends, too
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
 

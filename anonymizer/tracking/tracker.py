@@ -1,12 +1,13 @@
 """Observations in, decisions out: follows every object and decides each frame once its look-ahead is seen.
 
 Union law: tracking adds, and takes away in one case only. Every strong detection is covered in its own frame whatever becomes of
-its track, unless most looks at the track saw nothing there and none was sure (`Track.believed`).
+its track, unless most looks at the track saw nothing there and none was sure (`Track.mean_score`).
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -108,7 +109,7 @@ class Tracker:
                 track.shot = step.shot if track.shot in step.undone else track.shot
             for at, frame in enumerate(self._pending):
                 if frame.shot in step.undone:
-                    self._pending[at] = PendingFrame(frame.number, frame.frame_index, frame.clock_s, step.shot, frame.strong, frame.holders, frame.damaged)
+                    self._pending[at] = replace(frame, shot=step.shot)
         if self._tracks:
             # The step tells the motion since a key frame; the filters already stand at the last one (or, after a
             # flash, where the flash found them).
