@@ -64,6 +64,7 @@ _FACE = LabelPolicy(
     shape="ellipse",
     pad_share=0.13,
     pad_above=1.7,
+    pad_px=0.45,
     pad_below=0.0,
     pad_by_size=((0.025, 0.12), (0.04, 0.06), (0.05, 0.08), (0.065, 0.12), (0.09, 0.7), (0.15, 0.8), (0.22, 0.8), (0.35, 0.6), (0.5, 0.5)),
     mean_share=0.8,
@@ -99,7 +100,7 @@ class TrackingPolicy:
     vanished_hold_s: float = 0.6  # and of one that vanished in the middle of the picture
     hysteresis_s: float = 0.05  # a cover is never smaller than its neighbours so far to either side
     smoothing_s: float = 0.12  # standard deviation of the weights that calm the centre
-    trusted_after: int = 8  # strong sightings; with fewer a track reaches less far in time: false finds are short
+    trusted_after: int = 8  # strong sightings, a sure one counting as two; with fewer a track reaches less far in time: false finds are short
     leap_overlap: float = 0.0  # two sightings with a gap between that overlap by less: what is between is covered at both ends, too
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
 

@@ -124,6 +124,7 @@ class Tracker:
         holders: dict[int, Track] = {}
         limits = [self._policy.of(str(label)) for label in detections.label]
         strong = detections.score >= np.array([limit.strong_score for limit in limits], np.float32)
+        counts = strong * (1 + (detections.score >= np.array([limit.sure_score for limit in limits], np.float32)))
         weak = (detections.score >= np.array([limit.weak_score for limit in limits], np.float32)) & ~strong
         boxes = centred(detections.xyxy)
         free = np.array([track.shot == shot for track in self._tracks], bool)
@@ -140,14 +141,14 @@ class Tracker:
             free[candidates[matched]] = False
             for at, row in zip(candidates[matched], rows[found], strict=True):
                 holders[int(row)] = self._tracks[at]
-                self._tracks[at].see(number, boxes[row], float(detections.score[row]), bool(strong[row]), self._timeline)
+                self._tracks[at].see(number, boxes[row], float(detections.score[row]), int(counts[row]), self._timeline)
             new = np.delete(rows, found)
             self._motion.add(boxes[new])
             free, fresh = (np.concatenate([flags, np.zeros(len(new), bool)]) for flags in (free, fresh))
             labels = np.concatenate([labels, detections.label[new]])
             for row in new:
                 track = Track(self._next_id, str(detections.label[row]), shot, number, self._policy.trusted_after, self._policy.leap_overlap)
-                track.see(number, boxes[row], float(detections.score[row]), bool(strong[row]), self._timeline)
+                track.see(number, boxes[row], float(detections.score[row]), int(counts[row]), self._timeline)
                 self._tracks.append(track)
                 holders[int(row)] = track
                 self._next_id += 1

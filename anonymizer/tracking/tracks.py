@@ -37,8 +37,8 @@ class Track:
         self.strong_s: list[float] = []  # clock times of the first `trusted_after` strong sightings
         self._path: Floats = np.zeros((8, 6))
 
-    def see(self, number: int, box: Floats, score: float, strong: bool, timeline: Timeline) -> None:
-        """Add a sighting cx, cy, w, h in frame `number`; the frames since the last one are interpolated."""
+    def see(self, number: int, box: Floats, score: float, strong: int, timeline: Timeline) -> None:
+        """Add a sighting cx, cy, w, h in frame `number` that counts as so many strong ones; the frames since the last one are interpolated."""
         gap = number - self.last - 1 if self.last >= self.first else 0
         row = self.last + 1 - self.first
         while row + gap >= len(self._path):
@@ -51,8 +51,7 @@ class Track:
         self._path[row + gap] = (*box, score, 0.0)
         self.last = number
         self.best = max(self.best, score)
-        if strong and len(self.strong_s) < self.trusted_after:
-            self.strong_s.append(timeline.clock_of(number))
+        self.strong_s += [timeline.clock_of(number)] * min(strong, self.trusted_after - len(self.strong_s))
 
     @property
     def trust(self) -> float:
