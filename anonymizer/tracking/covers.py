@@ -8,7 +8,7 @@ import numpy as np
 
 from anonymizer.geometry import Geometry
 from anonymizer.tracking.motion import Floats
-from anonymizer.tracking.policy import LabelPolicy
+from anonymizer.tracking.policy import LabelPolicy, factor_at
 
 _NEAR_EDGE = 0.15  # of its side: a box this near the frame's edge may be cut by it, one that touches it surely is
 _BEYOND_EDGE = 0.3  # of its side; the ellipse is then as high at the frame's edge as the face in it
@@ -19,7 +19,7 @@ def padded(boxes: Floats, policies: Sequence[LabelPolicy], px: float, geometry: 
     columns = [(policy.pad_share, policy.pad_above, policy.pad_below, policy.pad_px * px) for policy in policies]
     share, above, below, pixels = np.array(columns).reshape(-1, 4).T
     size = boxes[:, 2:].max(axis=1, initial=0.0) / max(geometry.coded_wh)
-    share = share * np.array([_factor_at(float(one), policy.pad_by_size) for one, policy in zip(size, policies, strict=True)])
+    share = share * np.array([factor_at(float(one), policy.pad_by_size) for one, policy in zip(size, policies, strict=True)])
     up_x, up_y = geometry.up_xy
     upright, across = (2, 3) if up_x else (3, 2)
     out = boxes.copy()
@@ -28,11 +28,6 @@ def padded(boxes: Floats, policies: Sequence[LabelPolicy], px: float, geometry: 
     out[:, upright - 2] += (up_x + up_y) * boxes[:, upright] * share * (above - below) / 2
     out[:, 2:] += 2 * pixels[:, None]
     return out
-
-
-def _factor_at(size: float, by_size: Sequence[tuple[float, float]]) -> float:
-    """The factor for one size, on the straight lines between those that are named."""
-    return float(np.interp(size, [named for named, _ in by_size], [factor for _, factor in by_size]))
 
 
 def beyond_edges(boxes: Floats, ellipse: np.ndarray, frame_wh: tuple[int, int]) -> Floats:

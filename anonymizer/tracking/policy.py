@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
 from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
+
+
+def factor_at(size: float, by_size: Sequence[tuple[float, float]]) -> float:
+    """The factor for one size, on the straight lines between those that are named.
+
+    >>> factor_at(0.2, ((0.1, 0.5), (0.3, 1.0)))
+    0.75
+    """
+    return float(np.interp(size, [named for named, _ in by_size], [factor for _, factor in by_size]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +59,7 @@ class LabelPolicy:
 
     def believed_from(self, share: float) -> float:
         """The mean score from which a track is believed whose longer side is that share of the frame's."""
-        return self.mean_share * self.strong_score * float(np.interp(share, *np.array(self.mean_by_size).T))
+        return self.mean_share * self.strong_score * factor_at(share, self.mean_by_size)
 
 
 # Margins, measured on panning clips of labelled stills: an inscribed ellipse without a margin bares up to 24 % of the

@@ -13,8 +13,6 @@ from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.motion import Floats
 
 CX, CY, W, H, SCORE, AGE = range(6)  # columns of a path; score 0: not seen, age: seconds to the nearest sighting
-
-
 _LOOKS = 3  # at one size: the mean of fewer is the luck of one
 
 
