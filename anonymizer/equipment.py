@@ -31,7 +31,7 @@ from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
-from anonymizer.tracking import DEFAULT_LABELS, PICTURE_LABELS, LabelPolicy, Tracker, TrackingPolicy
+from anonymizer.tracking import DEFAULT_LABELS, PICTURE_LABELS, WARY_LABELS, WARY_TRUSTED_AFTER, LabelPolicy, Tracker, TrackingPolicy
 from anonymizer.types import Observation, Part, Picture
 from anonymizer.zones import ZoneCover, is_within
 
@@ -72,7 +72,15 @@ class Equipment:
             detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s) if seeing else ()
         if seeing:
             known = {label for detector in detectors for label in detector.labels}
-        policies = _policies(known, DEFAULT_LABELS, thresholds, config)
+        policies = _policies(known, WARY_LABELS if preset.is_wary else DEFAULT_LABELS, thresholds, config)
+        policy = TrackingPolicy(
+            lookahead_s=config.tracking.lookahead_s,
+            labels=policies,
+            backfill_s=config.tracking.backfill_s,
+            hold_s=config.tracking.hold_s,
+            vanished_hold_s=config.tracking.vanished_hold_s,
+            look_long_side=preset.usual_side,
+        )
         return cls(
             config=config,
             detectors=tuple(detectors),
@@ -89,14 +97,7 @@ class Equipment:
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
                 deadline_s=config.timeout_s,
             ),
-            policy=TrackingPolicy(
-                lookahead_s=config.tracking.lookahead_s,
-                labels=policies,
-                backfill_s=config.tracking.backfill_s,
-                hold_s=config.tracking.hold_s,
-                vanished_hold_s=config.tracking.vanished_hold_s,
-                look_long_side=preset.usual_side,
-            ),
+            policy=replace(policy, trusted_after=WARY_TRUSTED_AFTER) if preset.is_wary else policy,
             picture_policies=_policies(known, PICTURE_LABELS, alone, config),
             effect=_effect_of(config),
             untested=untested,

@@ -18,6 +18,7 @@ class Preset:
     mirrored: tuple[str, ...] = ()  # labels that are looked for mirrored, too, in a picture that stands alone
     least_alone: int | None = None  # a picture that stands alone is looked at at half its size, but from this side up to `usual_side`
     in_turn: bool = False  # frames of a video that need no tiles get one of the two sizes each, in turn
+    is_wary: bool = False  # covers in videos are wider, and more is believed
     about: str = ""
 
     @property
@@ -43,6 +44,7 @@ PRESETS: Mapping[str, Preset] = {
         mirrored=("face",),
         near_side=960,
         in_turn=True,
-        about="pictures of up to 3840 px, whole and in tiles of 1280: small and far objects, several times the time",
+        is_wary=True,
+        about="wider covers, and pictures of up to 3840 px, whole and in tiles of 1280: small and far objects; above 1280 px several times the time",
     ),
 }

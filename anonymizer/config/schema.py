@@ -123,7 +123,7 @@ class TrackingChoice(_Section):
     lookahead_s: Seconds = Field(default=1.0, description="How far the tracker looks ahead before a frame is decided, in seconds; memory grows with it.")
     hold_s: Seconds = Field(default=0.3, description="How long an object that reached the edge of the picture stays covered, in seconds.")
     vanished_hold_s: Seconds = Field(default=0.6, description="How long one that vanished in the middle of the picture stays covered, in seconds.")
-    backfill_s: Seconds = Field(default=0.6, description="How long before its first detection an object is covered, in seconds; at most `lookahead_s`.")
+    backfill_s: Seconds = Field(default=0.4, description="How long before its first detection an object is covered, in seconds; at most `lookahead_s`.")
 
     @model_validator(mode="after")
     def _backfill_needs_lookahead(self) -> TrackingChoice:

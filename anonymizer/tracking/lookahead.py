@@ -24,6 +24,7 @@ from anonymizer.types import Decision, Detections, Origin, Region
 TREND_S = 0.25  # a track's speed is read off this much of its end, as a standard deviation of weights
 TREND_LASTS_S = 0.4  # and believed for so long: an extrapolation slows down to a stop
 TREND_RIDGE_S2 = 0.002  # what holds a speed read off one or two sightings back
+RIDGE_INSIDE = 0.02  # of it between sightings: with more the cover lags behind what is small and fast
 UNSEEN_WEIGHT = 0.3  # of an interpolated row against a sighting
 GROWTH_PER_S = 0.1  # of the size, with the time since the nearest sighting; on panning clips three times as much hides nothing more
 WEAK_REACH_S = 1.0  # weak sightings and gaps so near a strong one are covered; all of them in a trusted track
@@ -105,11 +106,11 @@ class Lookahead:
     def _of_tracks(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> list[Region]:
         if not tracks:
             return []
-        smooth, own = self._placed(frame, tracks, timeline)
+        smooth, score, own = self._placed(frame, tracks, timeline)
         policies = [self._policy.of(track.label) for track in tracks]
         ellipse = np.array([policy.shape == "ellipse" for policy in policies])
         seen = own[:, SCORE] > 0
-        smooth, exact = self._hiding(smooth, policies, ellipse), self._hiding(own[:, :4], policies, ellipse)
+        smooth, exact = (self._hiding(boxes, score, policies, ellipse) for boxes in (smooth, own[:, :4]))
         smooth[seen] = covers.grown_to_hold(smooth[seen], exact[seen], ellipse[seen])
         boxes = covers.corners(smooth)
         width, height = self._frame_wh
@@ -127,8 +128,8 @@ class Lookahead:
             if visible[at]
         ]
 
-    def _placed(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> tuple[Floats, Floats]:
-        """Each track's calm box [T, 4] in this frame, and its own path row [T, 6] (score 0: not seen)."""
+    def _placed(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> tuple[Floats, Floats, Floats]:
+        """Each track's calm box [T, 4] in this frame with the score of sightings near [T], and its own path row [T, 6] (score 0: not seen)."""
         step_s = max((timeline.clock_s[-1] - timeline.clock_s[0]) / max(1, len(timeline.clock_s) - 1), 1e-3)
         reach = int(np.clip(round(max(2 * TREND_S, self._policy.hysteresis_s) / step_s), 1, _WINDOW_FRAMES))
         anchors = np.array([min(max(frame.number, track.first), track.last) for track in tracks])
@@ -149,10 +150,12 @@ class Lookahead:
         weight = valid * np.exp(-0.5 * (away / spread) ** 2) * np.where(rows[..., SCORE] > 0, 1.0, UNSEEN_WEIGHT)
         weight /= weight.sum(axis=1, keepdims=True)
         mean_away = (weight * away).sum(axis=1)
+        sighted = weight * (rows[..., SCORE] > 0)
+        score = (sighted * rows[..., SCORE]).sum(axis=1) / np.maximum(sighted.sum(axis=1), 1e-9)
         centre = (weight[..., None] * boxes[..., :2]).sum(axis=1)
         off = away - mean_away[:, None]
         trend = (weight * off)[..., None] * boxes[..., :2]
-        speed = trend.sum(axis=1) / ((weight * off**2).sum(axis=1) + TREND_RIDGE_S2 * np.where(outside, 1.0, 0.1))[:, None]
+        speed = trend.sum(axis=1) / ((weight * off**2).sum(axis=1) + TREND_RIDGE_S2 * np.where(outside, 1.0, RIDGE_INSIDE))[:, None]
         ahead = np.sign(beyond) * TREND_LASTS_S * (1 - np.exp(-np.abs(beyond) / TREND_LASTS_S))
         centre = centre + speed * (ahead - mean_away)[:, None]
 
@@ -162,11 +165,11 @@ class Lookahead:
         own[:, :4] = boxes[:, reach]
         own[outside, SCORE] = 0.0
         age = np.where(outside, np.abs(beyond), own[:, AGE])
-        return np.concatenate([centre, size * (1 + GROWTH_PER_S * age)[:, None]], axis=1), own
+        return np.concatenate([centre, size * (1 + GROWTH_PER_S * age)[:, None]], axis=1), score, own
 
-    def _hiding(self, boxes: Floats, policies: Sequence[LabelPolicy], ellipse: NDArray[np.bool_]) -> Floats:
-        """Covers cx, cy, w, h [N, 4] of what is known to lie in these boxes."""
-        return covers.beyond_edges(covers.padded(boxes, policies, self._px, self._geometry), ellipse, self._frame_wh)
+    def _hiding(self, boxes: Floats, score: Floats, policies: Sequence[LabelPolicy], ellipse: NDArray[np.bool_]) -> Floats:
+        """Covers cx, cy, w, h [N, 4] of what is known to lie in these boxes, with those scores [N]."""
+        return covers.beyond_edges(covers.padded(boxes, score, policies, self._px, self._geometry), ellipse, self._frame_wh)
 
     def _missing(self, strong: Detections, regions: Sequence[Region]) -> list[Region]:
         """Strong detections that no region holds: whatever the tracker thinks, they are covered."""
@@ -178,7 +181,7 @@ class Lookahead:
         left = strong.where(~(inside & same).any(axis=1)) if len(regions) else strong
         policies = [self._policy.of(str(label)) for label in left.label]
         ellipse = np.array([policy.shape == "ellipse" for policy in policies], bool)
-        boxes = covers.corners(self._hiding(covers.centred(left.xyxy), policies, ellipse))
+        boxes = covers.corners(self._hiding(covers.centred(left.xyxy), left.score.astype(np.float64), policies, ellipse))
         return [
             Region(str(label), policy.shape, tuple(float(v) for v in box), None, "detected", float(score))  # type: ignore[arg-type]
             for label, policy, box, score in zip(left.label, policies, boxes, left.score, strict=True)

@@ -27,7 +27,8 @@ class LabelPolicy:
     A detection from `strong_score` on is covered if its track is believed; one from `weak_score` on only beside a strong one of the
     same track. The cover reaches `pad_share` of the box's width and height plus `pad_px` over its sides; `pad_above` and
     `pad_below` say how many times `pad_share` over its upper and lower edge. `pad_by_size` says how much of `pad_share` a box
-    gets: rising longer sides as shares of the frame's, each with a factor; between two of them it goes in a straight line.
+    gets: rising longer sides as shares of the frame's, each with a factor; between two of them it goes in a straight line; `pad_by_score`
+    how much by the score of the sightings near.
     A track is believed from a mean score of `mean_share` of `strong_score` on, times what `mean_by_size` says in the same way, or once a
     detection has `sure_score` (`Track.mean_score`).
     """
@@ -44,6 +45,7 @@ class LabelPolicy:
     mean_by_size: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
     # Small things are measured and labelled tightly, of large faces half of the sources mean the whole head.
     pad_by_size: tuple[tuple[float, float], ...] = ((0.06, 0.15), (0.15, 1.0))
+    pad_by_score: tuple[tuple[float, float], ...] = ((0.0, 1.0),)  # what a network is surer of it has measured better
 
     def __post_init__(self) -> None:
         if not 0 <= self.weak_score <= self.strong_score <= 1:
@@ -52,10 +54,10 @@ class LabelPolicy:
             raise ValueError("what is believed wants scores of 0 or more")
         if not min(self.pad_share, self.pad_px, self.pad_above, self.pad_below) >= 0:
             raise ValueError("a negative margin would leave a strong detection's edge clear")
-        for by_size in (self.pad_by_size, self.mean_by_size):
-            sizes = [size for size, _ in by_size]
-            if not sizes or sizes != sorted(sizes) or min(factor for _, factor in by_size) < 0:
-                raise ValueError("factors of margins and scores by size want rising sizes, and none below 0")
+        for factors in (self.pad_by_size, self.pad_by_score, self.mean_by_size):
+            named = [at for at, _ in factors]
+            if not named or named != sorted(named) or min(factor for _, factor in factors) < 0:
+                raise ValueError("factors by size or score want those rising, and no factor below 0")
 
     def believed_from(self, share: float) -> float:
         """The mean score from which a track is believed whose longer side is that share of the frame's."""
@@ -63,32 +65,56 @@ class LabelPolicy:
 
 
 # Margins, measured on panning clips of labelled stills: an inscribed ellipse without a margin bares up to 24 % of the
-# faces of 64 to 128 px. Large faces need the larger share, until they fill a third of the frame and their boxes are exact;
-# of the very smallest half a pixel too little bares a face. What a detector's box of a face lacks, it lacks above: of one
-# in ten a quarter of its height and more, below a tenth, and over a video half a pixel is enough there. Of plates, boxes of those of 50 px in 1280 are often a
-# fifteenth too short; those of large plates hold them and a fifth more.
+# faces of 64 to 128 px. Large faces need the larger share, until they fill a third of the frame and their boxes are exact; of small
+# ones over a video hardly any is enough. What a detector's box of a face lacks, it lacks above: of one in ten a quarter of its
+# height and more, below a tenth. Boxes with a score of 0.7 and more are a third larger than what they mark; of those below 0.3 one
+# in five lacks a fifth of its width on a side, of plates a tenth.
 # What is believed was chosen on them too: things that most looks do not see are false, but for large faces, which one look in
 # three sees; with it a third to a half of what is covered in vain goes, for 0.3 % of the faces of wide views.
 _FACE = LabelPolicy(
     shape="ellipse",
     pad_share=0.13,
     pad_above=1.7,
-    pad_px=0.45,
+    pad_px=0.15,
     pad_below=0.0,
-    pad_by_size=((0.025, 0.12), (0.04, 0.06), (0.05, 0.08), (0.065, 0.12), (0.09, 0.7), (0.15, 0.8), (0.22, 0.87), (0.35, 0.68), (0.5, 0.5)),
-    mean_share=0.8,
-    mean_by_size=((0.03, 0.8), (0.06, 1.2), (0.1, 1.2), (0.2, 0.3), (0.4, 0.3), (0.5, 1.2)),
+    pad_by_size=((0.02, 0.3), (0.04, 0.1), (0.06, 0.1), (0.09, 0.85), (0.22, 0.9), (0.5, 0.5)),
+    pad_by_score=((0.15, 1.7), (0.3, 1.5), (0.5, 0.95), (0.7, 0.3)),
+    sure_score=0.45,
+    mean_share=0.72,
+    mean_by_size=((0.03, 0.9), (0.06, 1.38), (0.1, 1.38), (0.2, 0.3), (0.4, 0.3), (0.5, 1.2)),
 )
 _PLATE = LabelPolicy(
-    shape="box", pad_share=0.05, pad_above=1.4, pad_below=1.2, pad_by_size=((0.02, 0.3), (0.04, 1.0), (0.08, 0.5), (0.15, 0.0)), mean_share=0.8
+    shape="box",
+    pad_share=0.05,
+    pad_above=1.4,
+    pad_px=0.0,
+    pad_below=1.2,
+    pad_by_size=((0.02, 0.3), (0.04, 1.0), (0.08, 0.5), (0.15, 0.0)),
+    pad_by_score=((0.2, 0.5), (0.4, 0.0)),
+    mean_share=1.0,
 )
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.13), "plate": _PLATE})
+
+# For who would rather lose half as much picture again than half of what still leaks: wider covers, and more is believed.
+_FACE_WARY = replace(
+    _FACE,
+    pad_px=0.6,
+    pad_below=0.4,
+    pad_by_size=((0.06, 0.7), (0.1, 1.0)),
+    pad_by_score=((0.15, 1.7), (0.3, 1.5), (0.5, 1.0), (0.7, 0.6)),
+    sure_score=0.4,
+    mean_share=0.4,
+    mean_by_size=((0.1, 1.0), (0.2, 0.5), (0.4, 0.5), (0.5, 1.0)),
+)
+_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=((0.0, 1.0),), mean_share=0.5)
+WARY_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_WARY, "plate": _PLATE_WARY})
+WARY_TRUSTED_AFTER = 3  # in the place of TrackingPolicy.trusted_after: what is believed covers longer, too
 
 # A picture that stands alone has no neighbours in time whose boxes make up for one that is too short, and nothing is seen
 # twice in it: small covers are wider by a pixel and a quarter of the size, chosen on marked stills by the share of them that is hidden
 # whole (faces 70 %, plates 90 % of the box) with at most 1.7 times the truth covered. Without, 80 instead of 95 % of the faces are.
-_FACE_ALONE = replace(_FACE, pad_px=1.0, pad_above=1.4, pad_below=0.8, pad_by_size=((0.1, 1.36), (0.3, 0.46)))
-_PLATE_ALONE = replace(_PLATE, pad_px=1.1, pad_above=1.4, pad_below=1.4, pad_by_size=((0.05, 0.6), (0.08, 0.2), (0.15, 0.0)))
+_FACE_ALONE = replace(_FACE, pad_px=1.0, pad_above=1.4, pad_below=0.8, pad_by_size=((0.1, 1.36), (0.3, 0.46)), pad_by_score=((0.0, 1.0),))
+_PLATE_ALONE = replace(_PLATE, pad_px=1.1, pad_above=1.4, pad_below=1.4, pad_by_size=((0.05, 0.6), (0.08, 0.2), (0.15, 0.0)), pad_by_score=((0.0, 1.0),))
 PICTURE_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_ALONE, "plate": _PLATE_ALONE})
 
 
@@ -104,7 +130,7 @@ class TrackingPolicy:
     lookahead_s: float = 1.0  # decisions wait so long for what comes next (docs/architecture.md: files 1.0, live 0.4)
     labels: Mapping[str, LabelPolicy] = field(default_factory=lambda: DEFAULT_LABELS)
     other: LabelPolicy = LabelPolicy()  # every label that `labels` does not name
-    backfill_s: float = 0.6  # cover before the first sighting; never more than the look-ahead
+    backfill_s: float = 0.4  # cover before the first sighting; never more than the look-ahead
     hold_s: float = 0.3  # cover after the last sighting of an object that reached the frame's edge
     vanished_hold_s: float = 0.6  # and of one that vanished in the middle of the picture
     hysteresis_s: float = 0.05  # a cover is never smaller than its neighbours so far to either side

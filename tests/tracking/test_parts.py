@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymizer.geometry import Geometry
-from anonymizer.tracking import DEFAULT_LABELS, LabelPolicy, TrackingPolicy
+from anonymizer.tracking import DEFAULT_LABELS, WARY_LABELS, LabelPolicy, TrackingPolicy
 from anonymizer.tracking.association import likeliness, pairs
 from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.covers import beyond_edges, centred, corners, grown_to_hold, padded
@@ -162,22 +162,42 @@ def test_ellipse_continued_beyond_the_edge_holds_the_one_before(cx: float, cy: f
 def test_margins_are_a_share_and_pixels_on_every_side() -> None:
     policies = [LabelPolicy(pad_share=0.1, pad_px=2), LabelPolicy(pad_share=0, pad_px=0)]
     boxes = centred(np.array([[100, 100, 140, 160], [0, 0, 10, 10]]))
-    np.testing.assert_allclose(corners(padded(boxes, policies, 1.5, Geometry((320, 180)))), [[93, 91, 147, 169], [0, 0, 10, 10]])
+    np.testing.assert_allclose(corners(padded(boxes, np.ones(2), policies, 1.5, Geometry((320, 180)))), [[93, 91, 147, 169], [0, 0, 10, 10]])
 
 
 def test_small_things_get_a_smaller_share_but_never_none() -> None:
     boxes = centred(np.array([[0, 0, side, side] for side in (10, 40, 120, 200, 400)]))
-    margins = padded(boxes, [LabelPolicy(pad_share=0.1, pad_px=0)] * 5, 1.0, Geometry((1280, 720)))[:, 2] / boxes[:, 2] - 1
+    margins = padded(boxes, np.ones(5), [LabelPolicy(pad_share=0.1, pad_px=0)] * 5, 1.0, Geometry((1280, 720)))[:, 2] / boxes[:, 2] - 1
     np.testing.assert_allclose(margins[[0, 1, 3, 4]], [0.03, 0.03, 0.2, 0.2])
     assert 0.03 < margins[2] < 0.2
 
 
 def test_margin_of_plates_is_widest_where_their_boxes_are_least_exact() -> None:
     boxes = centred(np.array([[0, 0, side, side / 4] for side in (20, 51.2, 76.8, 400)]))
-    policy = replace(DEFAULT_LABELS["plate"], pad_px=0)
-    grown = padded(boxes, [policy] * 4, 1.0, Geometry((1280, 720)))
+    policy = replace(DEFAULT_LABELS["plate"], pad_px=0, pad_by_score=((0.0, 1.0),))
+    grown = padded(boxes, np.ones(4), [policy] * 4, 1.0, Geometry((1280, 720)))
     np.testing.assert_allclose(grown[:, 2] / boxes[:, 2] - 1, [0.03, 0.1, 0.075, 0.0])
     np.testing.assert_allclose(grown[:, 3] / boxes[:, 3] - 1, [0.039, 0.13, 0.0975, 0.0])
+
+
+def test_margin_is_the_wider_the_less_sure_the_sightings_are() -> None:
+    score = np.array([0.05, 0.1, 0.3, 0.5, 0.9])
+    boxes = np.repeat([[100.0, 100.0, 40.0, 40.0]], len(score), axis=0)
+    policy = LabelPolicy(pad_share=0.1, pad_px=0, pad_by_size=((0.0, 1.0),), pad_by_score=((0.1, 2.0), (0.5, 1.0)))
+    margins = padded(boxes, score, [policy] * len(score), 1.0, Geometry((1280, 720)))[:, 2] / 40 - 1
+    np.testing.assert_allclose(margins, [0.4, 0.4, 0.3, 0.2, 0.2])
+
+
+@pytest.mark.parametrize("label", ["face", "plate"])
+@given(side=st.floats(4, 1200), score=st.floats(0, 1))
+def test_wary_covers_hold_the_usual_ones_and_more_is_believed(label: str, side: float, score: float) -> None:
+    box, geometry = np.array([[600.0, 400.0, side, side]]), Geometry((1280, 720))
+    usual, wary = DEFAULT_LABELS[label], WARY_LABELS[label]
+    inner, outer = (corners(padded(box, np.array([score]), [policy], 1.0, geometry))[0] for policy in (usual, wary))
+    assert (outer[:2] <= inner[:2] + 1e-9).all()
+    assert (outer[2:] >= inner[2:] - 1e-9).all()
+    assert wary.sure_score <= usual.sure_score
+    assert wary.believed_from(side / 1280) <= usual.believed_from(side / 1280)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -185,7 +205,7 @@ def test_margins_above_and_below_follow_the_viewer(orientation: int) -> None:
     geometry = Geometry((720, 1280), orientation)
     policy = LabelPolicy(pad_share=0.1, pad_px=0, pad_above=2.0, pad_below=0.5)
     seen = np.array([[200, 300, 400, 600]], np.float32)
-    covered = corners(padded(centred(geometry.to_coded(seen)), [policy], 1.0, geometry))
+    covered = corners(padded(centred(geometry.to_coded(seen)), np.ones(1), [policy], 1.0, geometry))
     np.testing.assert_allclose(geometry.to_displayed(covered.astype(np.float32)), [[180, 240, 420, 615]], atol=1e-3)
 
 
