@@ -6,7 +6,7 @@ configuration themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -64,7 +64,7 @@ class Equipment:
         asked = (labels, weights) if detectors is None else ((), {})
         thresholds, alone = (label_thresholds(*asked, config.strictness, config.look.usual_side, alone=one) for one in (False, True))
         untested = () if detectors is not None else untested_labels(labels, weights)
-        known, preset = set(labels), config.look
+        known, preset, shipped = set(labels), config.look, set(labels) - set(weights) if detectors is None else set[str]()
         # The tiles of a frame take long enough for one: beside another it could miss its deadline on a slow machine.
         room = config.threads is None and available_cores() > 1 and preset.tile_wh is None
         at_once = _FRAMES_AT_ONCE if detectors is None and room and for_threads(weights) else 1
@@ -72,7 +72,7 @@ class Equipment:
             detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s) if seeing else ()
         if seeing:
             known = {label for detector in detectors for label in detector.labels}
-        policies = _policies(known, WARY_LABELS if preset.is_wary else DEFAULT_LABELS, thresholds, config)
+        policies = _policies(known, WARY_LABELS if preset.is_wary else DEFAULT_LABELS, thresholds, config, shipped)
         policy = TrackingPolicy(
             lookahead_s=config.tracking.lookahead_s,
             labels=policies,
@@ -98,7 +98,7 @@ class Equipment:
                 deadline_s=config.timeout_s,
             ),
             policy=replace(policy, trusted_after=WARY_TRUSTED_AFTER) if preset.is_wary else policy,
-            picture_policies=_policies(known, PICTURE_LABELS, alone, config),
+            picture_policies=_policies(known, PICTURE_LABELS, alone, config, shipped),
             effect=_effect_of(config),
             untested=untested,
             frames_at_once=at_once,
@@ -153,13 +153,20 @@ class Equipment:
         return config_hash(self.config), weights_sha256(self.config.detect, self.config.weights)
 
 
-def _policies(labels: Iterable[str], ways: Mapping[str, LabelPolicy], thresholds: Mapping[str, Thresholds], config: Config) -> dict[str, LabelPolicy]:
-    """How each label is believed and covered."""
-    scores = {label: thresholds.get(label, Thresholds(LabelPolicy().strong_score, LabelPolicy().weak_score)) for label in sorted(labels)}
-    return {
-        label: replace(ways.get(label, LabelPolicy()), strong_score=score.strong, weak_score=score.weak, pad_share=config.padding_of(label))
-        for label, score in scores.items()
-    }
+def _policies(
+    labels: Iterable[str], ways: Mapping[str, LabelPolicy], thresholds: Mapping[str, Thresholds], config: Config, shipped: Container[str]
+) -> dict[str, LabelPolicy]:
+    """How each label is believed and covered; `shipped` are those that the shipped weights look for."""
+    found = {}
+    for label in sorted(labels):
+        way, wished = ways.get(label, LabelPolicy()), config.padding_of(label)
+        score = thresholds.get(label, Thresholds(way.strong_score, way.weak_score))
+        # What goes beyond the measured share is a wish that no size or score takes back.
+        measured, extra = min(wished, way.pad_share), max(0.0, wished - way.pad_share)
+        # Other networks mean other things by their scores: a narrow margin because of a high one would bare what they measured too small.
+        by_score = way.pad_by_score if label in shipped else LabelPolicy().pad_by_score
+        found[label] = replace(way, strong_score=score.strong, weak_score=score.weak, pad_share=measured, pad_extra=extra, pad_by_score=by_score)
+    return found
 
 
 def _returned_from(policies: Mapping[str, LabelPolicy]) -> dict[str, float]:

@@ -16,15 +16,15 @@ _BEYOND_EDGE = 0.3  # of its side; the ellipse is then as high at the frame's ed
 
 def padded(boxes: Floats, score: Floats, policies: Sequence[LabelPolicy], px: float, geometry: Geometry) -> Floats:
     """Boxes cx, cy, w, h [N, 4] of the coded frame with their margins, each seen with a score; `px` is how many of its pixels a policy's pixel has."""
-    columns = [(policy.pad_share, policy.pad_above, policy.pad_below, policy.pad_px * px) for policy in policies]
-    share, above, below, pixels = np.array(columns).reshape(-1, 4).T
+    columns = [(policy.pad_share, policy.pad_extra, policy.pad_above, policy.pad_below, policy.pad_px * px) for policy in policies]
+    share, extra, above, below, pixels = np.array(columns).reshape(-1, 5).T
     size = boxes[:, 2:].max(axis=1, initial=0.0) / max(geometry.coded_wh)
     share = share * [factor_at(one, policy.pad_by_size) * factor_at(sure, policy.pad_by_score) for one, sure, policy in zip(size, score, policies, strict=True)]
     up_x, up_y = geometry.up_xy
     upright, across = (2, 3) if up_x else (3, 2)
     out = boxes.copy()
-    out[:, across] *= 1 + 2 * share
-    out[:, upright] *= 1 + share * (above + below)
+    out[:, across] *= 1 + 2 * (share + extra)
+    out[:, upright] *= 1 + share * (above + below) + 2 * extra
     out[:, upright - 2] += (up_x + up_y) * boxes[:, upright] * share * (above - below) / 2
     out[:, 2:] += 2 * pixels[:, None]
     return out

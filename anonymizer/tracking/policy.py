@@ -39,6 +39,7 @@ class LabelPolicy:
     sure_score: float = 0.4
     shape: Literal["ellipse", "box"] = "box"
     pad_share: float = 0.10
+    pad_extra: float = 0.0  # a share on top, at every side and whatever the size or score: what somebody asked for
     pad_px: float = 0.5  # a box is a guess of whole pixels at best
     pad_above: float = 1.0
     pad_below: float = 1.0
@@ -52,7 +53,7 @@ class LabelPolicy:
             raise ValueError(f"scores want 0 <= weak <= strong <= 1, not {self.weak_score} and {self.strong_score}")
         if not (self.mean_share >= 0 and self.sure_score >= 0):
             raise ValueError("what is believed wants scores of 0 or more")
-        if not min(self.pad_share, self.pad_px, self.pad_above, self.pad_below) >= 0:
+        if not min(self.pad_share, self.pad_extra, self.pad_px, self.pad_above, self.pad_below) >= 0:
             raise ValueError("a negative margin would leave a strong detection's edge clear")
         for factors in (self.pad_by_size, self.pad_by_score, self.mean_by_size):
             named = [at for at, _ in factors]

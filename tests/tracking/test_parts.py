@@ -188,6 +188,13 @@ def test_margin_is_the_wider_the_less_sure_the_sightings_are() -> None:
     np.testing.assert_allclose(margins, [0.4, 0.4, 0.3, 0.2, 0.2])
 
 
+def test_extra_margin_is_added_on_every_side_whatever_the_size_or_score() -> None:
+    policy = LabelPolicy(pad_share=0.1, pad_extra=0.25, pad_px=0, pad_by_score=((0.5, 0.0),))
+    boxes = centred(np.array([[100, 100, 140, 160], [100, 100, 500, 500]]))
+    grown = corners(padded(boxes, np.array([0.9, 0.9]), [policy] * 2, 1.0, Geometry((1280, 720))))
+    np.testing.assert_allclose(grown, [[90, 85, 150, 175], [0, 0, 600, 600]])
+
+
 @pytest.mark.parametrize("label", ["face", "plate"])
 @given(side=st.floats(4, 1200), score=st.floats(0, 1))
 def test_wary_covers_hold_the_usual_ones_and_more_is_believed(label: str, side: float, score: float) -> None:
