@@ -24,9 +24,10 @@ def test_padding_beyond_the_measured_share_is_added_in_full(label: str, wished: 
 
 
 def test_margins_follow_the_scores_of_the_shipped_weights_alone() -> None:
-    assert policy_of("plate").pad_by_score == DEFAULT_LABELS["plate"].pad_by_score
-    assert policy_of("face", weights={"face": "own.onnx"}).pad_by_score == LabelPolicy().pad_by_score
-    assert policy_of("plate", weights={"face": "own.onnx"}).pad_by_score == DEFAULT_LABELS["plate"].pad_by_score
+    own = {"face": "own.onnx"}
+    assert policy_of("face").pad_by_score == DEFAULT_LABELS["face"].pad_by_score != LabelPolicy().pad_by_score
+    assert policy_of("face", weights=own).pad_by_score == LabelPolicy().pad_by_score
+    assert policy_of("face", weights={"plate": "own.onnx"}).pad_by_score == DEFAULT_LABELS["face"].pad_by_score
 
 
 @pytest.mark.parametrize(("preset", "labels"), [("fast", DEFAULT_LABELS), ("balanced", DEFAULT_LABELS), ("thorough", WARY_LABELS)])

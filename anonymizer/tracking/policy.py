@@ -69,7 +69,7 @@ class LabelPolicy:
 # faces of 64 to 128 px. Large faces need the larger share, until they fill a third of the frame and their boxes are exact; of small
 # ones over a video hardly any is enough. What a detector's box of a face lacks, it lacks above: of one in ten a quarter of its
 # height and more, below a tenth. Boxes with a score of 0.7 and more are a third larger than what they mark; of those below 0.3 one
-# in five lacks a fifth of its width on a side, of plates a tenth.
+# in five lacks a fifth of its width on a side. Boxes of small plates hold a third more than the plate.
 # What is believed was chosen on them too: things that most looks do not see are false, but for large faces, which one look in
 # three sees; with it a third to a half of what is covered in vain goes, for 0.3 % of the faces of wide views.
 _FACE = LabelPolicy(
@@ -90,8 +90,7 @@ _PLATE = LabelPolicy(
     pad_above=1.4,
     pad_px=0.0,
     pad_below=1.2,
-    pad_by_size=((0.02, 0.3), (0.04, 1.0), (0.08, 0.5), (0.15, 0.0)),
-    pad_by_score=((0.2, 0.5), (0.4, 0.0)),
+    pad_by_size=((0.02, 0.1), (0.035, 0.1), (0.045, 1.0), (0.08, 0.6), (0.15, 0.3)),
     mean_share=1.0,
 )
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.13), "plate": _PLATE})
@@ -107,7 +106,7 @@ _FACE_WARY = replace(
     mean_share=0.4,
     mean_by_size=((0.1, 1.0), (0.2, 0.5), (0.4, 0.5), (0.5, 1.0)),
 )
-_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=((0.0, 1.0),), mean_share=0.5)
+_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_by_size=((0.02, 2.0), (0.08, 1.2)), mean_share=0.5)
 WARY_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_WARY, "plate": _PLATE_WARY})
 WARY_TRUSTED_AFTER = 3  # in the place of TrackingPolicy.trusted_after: what is believed covers longer, too
 
