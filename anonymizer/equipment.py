@@ -31,7 +31,7 @@ from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
-from anonymizer.tracking import DEFAULT_LABELS, PICTURE_LABELS, WARY_LABELS, WARY_TRUSTED_AFTER, LabelPolicy, Tracker, TrackingPolicy
+from anonymizer.tracking import DEFAULT_LABELS, PICTURE_LABELS, TRUSTED_AFTER, WARY_LABELS, WARY_TRUSTED_AFTER, LabelPolicy, Tracker, TrackingPolicy
 from anonymizer.types import Observation, Part, Picture
 from anonymizer.zones import ZoneCover, is_within
 
@@ -64,7 +64,8 @@ class Equipment:
         asked = (labels, weights) if detectors is None else ((), {})
         thresholds, alone = (label_thresholds(*asked, config.strictness, config.look.usual_side, alone=one) for one in (False, True))
         untested = () if detectors is not None else untested_labels(labels, weights)
-        known, preset, shipped = set(labels), config.look, set(labels) - set(weights) if detectors is None else set[str]()
+        known, preset = set(labels), config.look
+        shipped = known - set(weights) if detectors is None else set[str]()
         # The tiles of a frame take long enough for one: beside another it could miss its deadline on a slow machine.
         room = config.threads is None and available_cores() > 1 and preset.tile_wh is None
         at_once = _FRAMES_AT_ONCE if detectors is None and room and for_threads(weights) else 1
@@ -73,14 +74,6 @@ class Equipment:
         if seeing:
             known = {label for detector in detectors for label in detector.labels}
         policies = _policies(known, WARY_LABELS if preset.is_wary else DEFAULT_LABELS, thresholds, config, shipped)
-        policy = TrackingPolicy(
-            lookahead_s=config.tracking.lookahead_s,
-            labels=policies,
-            backfill_s=config.tracking.backfill_s,
-            hold_s=config.tracking.hold_s,
-            vanished_hold_s=config.tracking.vanished_hold_s,
-            look_long_side=preset.usual_side,
-        )
         return cls(
             config=config,
             detectors=tuple(detectors),
@@ -97,7 +90,15 @@ class Equipment:
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
                 deadline_s=config.timeout_s,
             ),
-            policy=replace(policy, trusted_after=WARY_TRUSTED_AFTER) if preset.is_wary else policy,
+            policy=TrackingPolicy(
+                lookahead_s=config.tracking.lookahead_s,
+                labels=policies,
+                backfill_s=config.tracking.backfill_s,
+                hold_s=config.tracking.hold_s,
+                vanished_hold_s=config.tracking.vanished_hold_s,
+                look_long_side=preset.usual_side,
+                trusted_after=WARY_TRUSTED_AFTER if preset.is_wary else TRUSTED_AFTER,
+            ),
             picture_policies=_policies(known, PICTURE_LABELS, alone, config, shipped),
             effect=_effect_of(config),
             untested=untested,

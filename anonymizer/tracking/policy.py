@@ -11,13 +11,13 @@ from typing import Literal
 import numpy as np
 
 
-def factor_at(size: float, by_size: Sequence[tuple[float, float]]) -> float:
-    """The factor for one size, on the straight lines between those that are named.
+def factor_at(at: float, factors: Sequence[tuple[float, float]]) -> float:
+    """The factor for one size or score, on the straight lines between those that are named.
 
     >>> factor_at(0.2, ((0.1, 0.5), (0.3, 1.0)))
     0.75
     """
-    return float(np.interp(size, [named for named, _ in by_size], [factor for _, factor in by_size]))
+    return float(np.interp(at, [named for named, _ in factors], [factor for _, factor in factors]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +108,14 @@ _FACE_WARY = replace(
 )
 _PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_by_size=((0.02, 2.0), (0.08, 1.2)), mean_share=0.5)
 WARY_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_WARY, "plate": _PLATE_WARY})
-WARY_TRUSTED_AFTER = 3  # in the place of TrackingPolicy.trusted_after: what is believed covers longer, too
+TRUSTED_AFTER = 8
+WARY_TRUSTED_AFTER = 3  # what is believed covers longer, too
 
 # A picture that stands alone has no neighbours in time whose boxes make up for one that is too short, and nothing is seen
 # twice in it: small covers are wider by a pixel and a quarter of the size, chosen on marked stills by the share of them that is hidden
 # whole (faces 70 %, plates 90 % of the box) with at most 1.7 times the truth covered. Without, 80 instead of 95 % of the faces are.
 _FACE_ALONE = replace(_FACE, pad_px=1.0, pad_above=1.4, pad_below=0.8, pad_by_size=((0.1, 1.36), (0.3, 0.46)), pad_by_score=((0.0, 1.0),))
-_PLATE_ALONE = replace(_PLATE, pad_px=1.1, pad_above=1.4, pad_below=1.4, pad_by_size=((0.05, 0.6), (0.08, 0.2), (0.15, 0.0)), pad_by_score=((0.0, 1.0),))
+_PLATE_ALONE = replace(_PLATE, pad_px=1.1, pad_above=1.4, pad_below=1.4, pad_by_size=((0.05, 0.6), (0.08, 0.2), (0.15, 0.0)))
 PICTURE_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_ALONE, "plate": _PLATE_ALONE})
 
 
@@ -135,7 +136,7 @@ class TrackingPolicy:
     vanished_hold_s: float = 0.6  # and of one that vanished in the middle of the picture
     hysteresis_s: float = 0.05  # a cover is never smaller than its neighbours so far to either side
     smoothing_s: float = 0.12  # standard deviation of the weights that calm the centre
-    trusted_after: int = 8  # strong sightings, a sure one counting as two; with fewer a track reaches less far in time: false finds are short
+    trusted_after: int = TRUSTED_AFTER  # strong sightings, a sure one counting as two; with fewer a track reaches less far in time: false finds are short
     leap_overlap: float = 0.0  # two sightings with a gap between that overlap by less: what is between is covered at both ends, too
     look_long_side: int | None = None  # pad_px counts pixels of a look of this long side; None: of the coded frame
 
