@@ -11,6 +11,7 @@ import pytest
 
 from anonymizer.cameras.loading import Differences, differences, load_cameras, streaming_from
 from anonymizer.cameras.settings import Camera, Hls, Push, Record, Server, Streaming
+from anonymizer.config.schema import TrackingChoice
 from anonymizer.errors import ConfigError
 from tests.conftest import REPO
 from tests.documents import blocks_of
@@ -60,7 +61,7 @@ def test_camera_is_laid_over_defaults_over_profile() -> None:
 def test_lookahead_is_the_trackers_too(lookahead_s: float) -> None:
     (camera,) = given({"gate": {"url": CAMERA, "lookahead_s": lookahead_s, "profile": "street"}}).cameras
     assert (camera.lookahead_s, camera.config.tracking.lookahead_s) == (lookahead_s, lookahead_s)
-    assert camera.config.tracking.backfill_s == min(0.6, lookahead_s)
+    assert camera.config.tracking.backfill_s == min(TrackingChoice().backfill_s, lookahead_s)
 
 
 def test_outputs_in_every_form() -> None:
