@@ -77,14 +77,12 @@ class Lookahead:
         """Whether the track covers anything in this frame: it is believed, and near enough in time."""
         if track.shot != frame.shot or not track.strong_s:
             return False
-        if frame.number < track.first:
-            near = timeline.clock_of(track.first) - frame.clock_s <= self._policy.backfill_s * track.trust + 1e-9
-        elif frame.number > track.last:
-            near = frame.clock_s - timeline.clock_of(track.last) <= self.hold_s(track) + 1e-9
-        else:
+        first_s, last_s = (timeline.clock_of(max(number, timeline.first)) for number in (track.first, track.last))
+        if track.trust < 1:
             # One strong find among many weak ones (a false find mostly) does not speak for all of them.
-            nearest_s = min(abs(frame.clock_s - strong_s) for strong_s in track.strong_s)
-            near = track.trust >= 1 or nearest_s <= WEAK_REACH_S + 1e-9
+            strong_s = min(track.strong_s, key=lambda one_s: abs(frame.clock_s - one_s))
+            first_s, last_s = max(first_s, strong_s - WEAK_REACH_S), min(last_s, strong_s + WEAK_REACH_S)
+        near = first_s - frame.clock_s <= self._policy.backfill_s * track.trust + 1e-9 and frame.clock_s - last_s <= self.hold_s(track) + 1e-9
         # Asked last: of a track that begins too little is known before it has to speak.
         return near and self._believed(track, frame, timeline)
 

@@ -69,7 +69,7 @@ class LabelPolicy:
 # faces of 64 to 128 px. Large faces need the larger share, until they fill a third of the frame and their boxes are exact; of small
 # ones over a video hardly any is enough. What a detector's box of a face lacks, it lacks above: of one in ten a quarter of its
 # height and more, below a tenth. Boxes with a score of 0.7 and more are a third larger than what they mark; of those below 0.3 one
-# in five lacks a fifth of its width on a side. Boxes of small plates hold a third more than the plate.
+# in five lacks a fifth of its width on a side. Boxes of plates hold a third more than the plate, mostly above and below.
 # What is believed was chosen on them too: things that most looks do not see are false, but for large faces, which one look in
 # three sees; with it a third to a half of what is covered in vain goes, for 0.3 % of the faces of wide views.
 _FACE = LabelPolicy(
@@ -87,10 +87,11 @@ _FACE = LabelPolicy(
 _PLATE = LabelPolicy(
     shape="box",
     pad_share=0.05,
-    pad_above=1.4,
+    pad_above=0.4,
     pad_px=0.0,
-    pad_below=1.2,
-    pad_by_size=((0.02, 0.1), (0.035, 0.1), (0.045, 1.0), (0.08, 0.6), (0.15, 0.3)),
+    pad_below=0.3,
+    pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.75), (0.09, 0.3), (0.12, 0.1)),
+    pad_by_score=((0.3, 1.0), (0.77, 0.6), (0.82, 0.0)),
     mean_share=1.0,
 )
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.13), "plate": _PLATE})
@@ -106,7 +107,7 @@ _FACE_WARY = replace(
     mean_share=0.4,
     mean_by_size=((0.1, 1.0), (0.2, 0.5), (0.4, 0.5), (0.5, 1.0)),
 )
-_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_by_size=((0.02, 2.0), (0.08, 1.2)), mean_share=0.5)
+_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_above=1.4, pad_below=1.2, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=((0.0, 1.0),), mean_share=0.5)
 WARY_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_WARY, "plate": _PLATE_WARY})
 TRUSTED_AFTER = 8
 WARY_TRUSTED_AFTER = 3  # what is believed covers longer, too
@@ -115,7 +116,7 @@ WARY_TRUSTED_AFTER = 3  # what is believed covers longer, too
 # twice in it: small covers are wider by a pixel and a quarter of the size, chosen on marked stills by the share of them that is hidden
 # whole (faces 70 %, plates 90 % of the box) with at most 1.7 times the truth covered. Without, 80 instead of 95 % of the faces are.
 _FACE_ALONE = replace(_FACE, pad_px=1.0, pad_above=1.4, pad_below=0.8, pad_by_size=((0.1, 1.36), (0.3, 0.46)), pad_by_score=((0.0, 1.0),))
-_PLATE_ALONE = replace(_PLATE, pad_px=1.1, pad_above=1.4, pad_below=1.4, pad_by_size=((0.05, 0.6), (0.08, 0.2), (0.15, 0.0)))
+_PLATE_ALONE = replace(_PLATE, pad_px=1.1, pad_above=1.4, pad_below=1.4, pad_by_size=((0.05, 0.6), (0.08, 0.2), (0.15, 0.0)), pad_by_score=((0.0, 1.0),))
 PICTURE_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_ALONE, "plate": _PLATE_ALONE})
 
 

@@ -173,11 +173,11 @@ def test_small_things_get_a_smaller_share_but_never_none() -> None:
 
 
 def test_margin_of_plates_is_widest_where_their_boxes_are_least_exact() -> None:
-    boxes = centred(np.array([[0, 0, side, side / 4] for side in (20, 57.6, 102.4, 400)]))
+    boxes = centred(np.array([[0, 0, side, side / 4] for side in (20, 57.6, 115.2, 400)]))
     policy = replace(DEFAULT_LABELS["plate"], pad_px=0)
-    grown = padded(boxes, np.ones(4), [policy] * 4, 1.0, Geometry((1280, 720)))
-    np.testing.assert_allclose(grown[:, 2] / boxes[:, 2] - 1, [0.01, 0.1, 0.06, 0.03])
-    np.testing.assert_allclose(grown[:, 3] / boxes[:, 3] - 1, [0.013, 0.13, 0.078, 0.039])
+    grown = padded(boxes, np.full(4, 0.3), [policy] * 4, 1.0, Geometry((1280, 720)))
+    np.testing.assert_allclose(grown[:, 2] / boxes[:, 2] - 1, [0, 0.1, 0.03, 0.01], atol=1e-9)
+    np.testing.assert_allclose(grown[:, 3] / boxes[:, 3] - 1, [0, 0.035, 0.0105, 0.0035], atol=1e-9)
 
 
 def test_margin_is_the_wider_the_less_sure_the_sightings_are() -> None:

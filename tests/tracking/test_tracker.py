@@ -26,7 +26,9 @@ TRACKS = [
     pytest.param([WEAKLY] * 8, [], id="weak-detections-alone-cover-nothing"),
     pytest.param([WEAKLY] * 6 + [SEEN], [0, 1, 2, 3, 4, 5, 6], id="weak-detections-are-covered-once-a-strong-one-joins"),
     pytest.param([SEEN] * 4 + [WEAKLY] * 60, list(range(64)), id="weak-detections-continue-a-track-for-as-long-as-they-come"),
-    pytest.param([WEAKLY] * 40 + [SEEN] + [WEAKLY] * 40, list(range(15, 66)), id="one-strong-detection-speaks-for-the-second-around-it"),
+    pytest.param([WEAKLY] * 40 + [SEEN] + [WEAKLY] * 40, list(range(15, 69)), id="one-strong-detection-speaks-for-the-second-around-it"),
+    pytest.param([WEAKLY] * 40 + [SEEN] + [WEAKLY] * 40 + [UNSEEN] * 20, list(range(15, 69)), id="what-is-covered-no-more-is-not-held"),
+    pytest.param([WEAKLY] * 2 + [SEEN] + [WEAKLY] * 25 + [UNSEEN] * 20, list(range(31)), id="hold-begins-where-the-second-around-a-strong-one-ends"),
     pytest.param([], [], id="an-empty-stream-has-no-decisions"),
 ]
 
