@@ -170,7 +170,7 @@ class Config(_Section):
         default_factory=lambda: {"face": 0.13, "plate": 0.05},
         description="How far a cover reaches beyond a box, by label, as a share of its size. The built-in shares are upper bounds: faces have so much at "
         "their sides where they are large and unsure, 1.7 times as much above and none below, plates where they are of 4 to 6 % of the picture's "
-        "longer side; what is smaller, larger or (of faces) sure has less of it. What you ask for beyond that is added in full, on every side. "
+        "longer side; what is smaller, larger or sure has less of it. What you ask for beyond that is added in full, on every side. "
         "Small covers of a picture that stands alone reach farther.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")
