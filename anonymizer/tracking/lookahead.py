@@ -68,7 +68,7 @@ class Lookahead:
             whole = (0.0, 0.0, float(self._frame_wh[0]), float(self._frame_wh[1]))
             return Decision(frame.frame_index, (Region("frame", "frame", whole, origin="whole_frame"),))
         speaking = [track for track in tracks if self._speaks(track, frame, timeline)]
-        speaking += [part for track in speaking for part in track.beside_leap(frame.number, timeline) if self._speaks(part, frame, timeline)]
+        speaking += [part for track in speaking for part in track.between_leaps(frame.number, timeline) if self._speaks(part, frame, timeline)]
         regions = self._of_tracks(frame, speaking, timeline)
         regions += self._missing(self._believable(frame, timeline), regions)
         return Decision(frame.frame_index, tuple(regions))
@@ -78,11 +78,13 @@ class Lookahead:
         if track.shot != frame.shot or not track.strong_s:
             return False
         first_s, last_s = (timeline.clock_of(max(number, timeline.first)) for number in (track.first, track.last))
+        spans = [(first_s, last_s)]
         if track.trust < 1:
             # One strong find among many weak ones (a false find mostly) does not speak for all of them.
-            strong_s = min(track.strong_s, key=lambda one_s: abs(frame.clock_s - one_s))
-            first_s, last_s = max(first_s, strong_s - WEAK_REACH_S), min(last_s, strong_s + WEAK_REACH_S)
-        near = first_s - frame.clock_s <= self._policy.backfill_s * track.trust + 1e-9 and frame.clock_s - last_s <= self.hold_s(track) + 1e-9
+            spans = [(max(first_s, strong_s - WEAK_REACH_S), min(last_s, strong_s + WEAK_REACH_S)) for strong_s in track.strong_s]
+        backfill_s = self._policy.backfill_s * track.trust + 1e-9
+        ended_s = max((end_s for begin_s, end_s in spans if begin_s - frame.clock_s <= backfill_s), default=-np.inf)
+        near = frame.clock_s <= ended_s or frame.clock_s - ended_s <= self.hold_s(track) + 1e-9
         # Asked last: of a track that begins too little is known before it has to speak.
         return near and self._believed(track, frame, timeline)
 

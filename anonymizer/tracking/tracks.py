@@ -13,6 +13,7 @@ from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.motion import Floats
 
 CX, CY, W, H, SCORE, AGE = range(6)  # columns of a path; score 0: not seen, age: seconds to the nearest sighting
+LEAP_SWAYS_S = 0.5  # so near a leap, what is read off a path's rows is read off both of its sides
 _LOOKS = 3  # at one size: the mean of fewer is the luck of one
 
 
@@ -29,7 +30,7 @@ class Track:
         self.last = number - 1
         self.trusted_after = trusted_after
         self._leap_overlap = leap_overlap
-        self._leaps: list[tuple[int, int]] = []  # sightings with a gap between them that overlap by less: two things, perhaps
+        self._leaps: list[tuple[int, int]] = []  # sightings, one after the other, that overlap by less: two things, perhaps
         self.best = 0.0  # score of any sighting
         self.believed = False  # for good, once it was: a cover that comes and goes is worse than either
         self.strong_s: list[float] = []  # clock times of the first `trusted_after` strong sightings
@@ -41,7 +42,7 @@ class Track:
         row = self.last + 1 - self.first
         while row + gap >= len(self._path):
             self._path = np.concatenate([self._path, np.zeros_like(self._path)])
-        if gap:
+        if row and (gap or self._leap_overlap):
             old = self._carried(number, timeline)
             self._path[row : row + gap] = self._between(number, old, box, timeline)
             if overlaps(old[None], box[None])[0, 0] < self._leap_overlap:
@@ -56,12 +57,15 @@ class Track:
         """How much of its reach in time a track has earned, 0 to 1."""
         return len(self.strong_s) / self.trusted_after
 
-    def beside_leap(self, number: int, timeline: Timeline) -> Iterator[Self]:
-        """The track up to and from the leap over this frame: if those are two things, the one was still there, or the other already."""
-        for before, after in self._leaps:
-            if before < number < after and max(self.first, timeline.first) <= before:
-                yield self._part(self.first, before)
-                yield self._part(after, self.last)
+    def between_leaps(self, number: int, timeline: Timeline) -> Iterator[Self]:
+        """Near a leap, the pieces of the track without it: if those are two things, each was where its own sightings say, and moved as they do."""
+        clock_s = timeline.clock_of(max(min(max(number, self.first), self.last), timeline.first))
+        leaps_s = [[timeline.clock_of(max(end, timeline.first)) for end in leap] for leap in self._leaps]
+        if any(before_s - LEAP_SWAYS_S <= clock_s <= after_s + LEAP_SWAYS_S for before_s, after_s in leaps_s):
+            starts, ends = (self.first, *(after for _, after in self._leaps)), (*(before for before, _ in self._leaps), self.last)
+            for start, end in zip(starts, ends, strict=True):
+                if end >= max(self.first, timeline.first):
+                    yield self._part(start, end)
 
     def _part(self, first: int, last: int) -> Self:
         part = copy.copy(self)
@@ -115,4 +119,4 @@ class Track:
         if drop > 0:
             self._path = self._path[drop:].copy()
             self.first += drop
-            self._leaps = [leap for leap in self._leaps if leap[0] >= self.first]
+            self._leaps = [leap for leap in self._leaps if leap[1] >= self.first]

@@ -50,10 +50,11 @@ def test_canvas_of_the_page_never_shows_a_secret(tmp_path: Path) -> None:
             lambda: live.kill("detector"),
             lambda: live.kill("sealer"),
         ]
-        for begin in faults:
+        for done, begin in enumerate(faults, 1):
             begin()
-            until_s = time.monotonic() + 4.0
-            while time.monotonic() < until_s:
+            began_s = time.monotonic()
+            # A slow machine gets longer to show as much.
+            while (took_s := time.monotonic() - began_s) < 4.0 or (took_s < 20.0 and len({one.counter for one in seen}) <= 11 * done):
                 if (one := await picture(tab)) is not None:
                     seen.append(one)
         assert tab.complaints() == []

@@ -110,18 +110,21 @@ def test_gap_in_a_path_is_filled_along_the_camera() -> None:
 
 def test_leap_is_told_from_a_walk() -> None:
     timeline, track = Timeline(), Track(0, "face", 0, 0, trusted_after=1, leap_overlap=0.5)
-    for number in range(13):
+    for number in range(26):
         timeline.append(number / 10, 1.0, np.zeros(2), number - 1 if number else None)
-    for number, x in ((0, 100.0), (4, 104.0), (8, 130.0), (9, 170.0)):
+    for number, x in ((0, 100.0), (8, 104.0), (12, 130.0), (13, 170.0), (25, 172.0)):
         track.see(number, np.array([x, 50.0, 20.0, 20.0]), 0.9, True, timeline)
-    assert [list(track.beside_leap(number, timeline)) for number in (2, 4, 8, 9)] == [[], [], [], []]
-    before, after = track.beside_leap(6, timeline)
-    assert (before.first, before.last, after.first, after.last) == (0, 4, 8, 9)
-    assert before.rows(4, 5)[0, 0] == 104.0
-    assert after.rows(8, 9)[0, 0] == 130.0
-    assert list(before.beside_leap(6, timeline)) == []
-    track.drop_before(5)
-    assert list(track.beside_leap(6, timeline)) == []
+    for number in (2, 19, 25):  # The walks from 100 to 104 and from 170 to 172 are none, and far from any.
+        assert list(track.between_leaps(number, timeline)) == []
+    for number in (4, 8, 10, 12, 13, 17):
+        pieces = list(track.between_leaps(number, timeline))
+        assert [(piece.first, piece.last) for piece in pieces] == [(0, 8), (12, 12), (13, 25)]
+        assert [piece.rows(piece.first, piece.first + 1)[0, 0] for piece in pieces] == [100, 130, 170]
+        assert [list(piece.between_leaps(number, timeline)) for piece in pieces] == [[], [], []]
+    track.drop_before(10)  # What stood here before is forgotten, what came is not.
+    assert [(piece.first, piece.last) for piece in track.between_leaps(11, timeline)] == [(12, 12), (13, 25)]
+    timeline.drop_before(13)
+    assert [(piece.first, piece.last) for piece in track.between_leaps(14, timeline)] == [(13, 25)]
 
 
 # --- covers ----------------------------------------------------------------------------------------------------
@@ -173,11 +176,11 @@ def test_small_things_get_a_smaller_share_but_never_none() -> None:
 
 
 def test_margin_of_plates_is_widest_where_their_boxes_are_least_exact() -> None:
-    boxes = centred(np.array([[0, 0, side, side / 4] for side in (20, 57.6, 115.2, 400)]))
+    boxes = centred(np.array([[0, 0, side, side / 4] for side in (20, 57.6, 108.8, 400)]))
     policy = replace(DEFAULT_LABELS["plate"], pad_px=0)
     grown = padded(boxes, np.full(4, 0.3), [policy] * 4, 1.0, Geometry((1280, 720)))
-    np.testing.assert_allclose(grown[:, 2] / boxes[:, 2] - 1, [0, 0.1, 0.03, 0.01], atol=1e-9)
-    np.testing.assert_allclose(grown[:, 3] / boxes[:, 3] - 1, [0, 0.035, 0.0105, 0.0035], atol=1e-9)
+    np.testing.assert_allclose(grown[:, 2] / boxes[:, 2] - 1, [0, 0.1, 0.02, 0], atol=1e-9)
+    np.testing.assert_allclose(grown[:, 3] / boxes[:, 3] - 1, [0, 0.035, 0.007, 0], atol=1e-9)
 
 
 def test_margin_is_the_wider_the_less_sure_the_sightings_are() -> None:

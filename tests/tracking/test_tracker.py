@@ -46,6 +46,13 @@ def test_what_may_be_two_things_is_covered_at_both_ends(leap_overlap: float, cov
     assert [covers(found[1], (90, 80, 110, 100)) and covers(found[2], (90, 80, 110, 100)), covers(found[3], (114, 80, 134, 100))] == covered
 
 
+def test_what_may_be_another_thing_stays_where_it_is_seen() -> None:
+    """How far it is from where something else was seen, and how long ago that was, says nothing about its motion."""
+    policy, there = TrackingPolicy(trusted_after=1, leap_overlap=0.5), (130.0, 80.0, 150.0, 100.0)
+    decisions = run([[at(100, 90)], *[[]] * 22, [at(140, 90)], *[[]] * 40], policy=policy)
+    assert [covers(decision, there) for decision in decisions[15:32]] == [True] * 17
+
+
 def test_hold_ends() -> None:
     covered = covered_frames(run([SEEN] * 10 + [UNSEEN] * 100))
     assert covered == list(range(len(covered)))
