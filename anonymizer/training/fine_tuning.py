@@ -153,10 +153,11 @@ def _trained(job: _Job, pictures: Pictures, device: Any, saved: checkpoint.State
     from anonymizer.training.base import build, is_folded, settle
     from anonymizer.training.batches import Batches, as_input
     from anonymizer.training.canvas import Composer
-    from anonymizer.training.loop import Loop
+    from anonymizer.training.loop import Loop, keep_freed_memory
 
     base, recipe, tell = job.base, job.wishes.recipe, job.tell
     torch.set_num_threads(job.wishes.threads or available_cores())
+    keep_freed_memory()
     torch.manual_seed(recipe.stages[0].seed)
     composer = Composer(pictures, recipe.side, recipe.augmentation)
     model = build(base, job.wishes.labels)

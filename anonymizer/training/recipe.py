@@ -48,7 +48,6 @@ class Augmentation(_Strict):
 
     occluded_faces: Share = 0.35
     occluded_plates: Share = 0.0
-    faded_plates: Share = 0.0  # without light or contrast, or flooded with light, as in a recess or in glare
     synthetic_plates: Share = 0.5
     signs: Share = 0.3
     hard_places: Share = 0.5
