@@ -90,8 +90,8 @@ _PLATE = LabelPolicy(
     pad_above=0.4,
     pad_px=0.0,
     pad_below=0.3,
-    pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.75), (0.085, 0.2), (0.1, 0.0)),
-    pad_by_score=((0.3, 1.0), (0.77, 0.6), (0.82, 0.0)),
+    pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.7), (0.085, 0.1), (0.1, 0.0)),
+    pad_by_score=((0.3, 1.0), (0.77, 0.4), (0.82, 0.0)),
     mean_share=1.0,
 )
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.13), "plate": _PLATE})

@@ -179,8 +179,8 @@ def test_margin_of_plates_is_widest_where_their_boxes_are_least_exact() -> None:
     boxes = centred(np.array([[0, 0, side, side / 4] for side in (20, 57.6, 108.8, 400)]))
     policy = replace(DEFAULT_LABELS["plate"], pad_px=0)
     grown = padded(boxes, np.full(4, 0.3), [policy] * 4, 1.0, Geometry((1280, 720)))
-    np.testing.assert_allclose(grown[:, 2] / boxes[:, 2] - 1, [0, 0.1, 0.02, 0], atol=1e-9)
-    np.testing.assert_allclose(grown[:, 3] / boxes[:, 3] - 1, [0, 0.035, 0.007, 0], atol=1e-9)
+    np.testing.assert_allclose(grown[:, 2] / boxes[:, 2] - 1, [0, 0.1, 0.01, 0], atol=1e-9)
+    np.testing.assert_allclose(grown[:, 3] / boxes[:, 3] - 1, [0, 0.035, 0.0035, 0], atol=1e-9)
 
 
 def test_margin_is_the_wider_the_less_sure_the_sightings_are() -> None:
