@@ -129,7 +129,7 @@ def summary_rows(report: Report, *, covered: str = "covered") -> list[tuple[str,
     frames = report.tally.written
     rate = f", {frames / report.seconds:.1f} frames/s" if report.seconds > 0 and frames > 1 else ""
     rows = [("written", f"{report.target}: {_count(frames, 'frame')} in {_duration(report.seconds)}{rate}")]
-    rows.append((covered, "; ".join(_covered(report.coverage)) or "nothing was found"))
+    rows.append((covered, "; ".join(_covered(report)) or "nothing was found"))
     if report.damaged_frames:
         rows.append(("damaged", f"{_count(report.damaged_frames, 'frame')} could not be decoded cleanly"))
     for fate, what in (("copied", "kept"), ("masked", "masked"), ("converted", "changed"), ("dropped", "dropped")):
@@ -142,12 +142,15 @@ def summary_rows(report: Report, *, covered: str = "covered") -> list[tuple[str,
     return rows
 
 
-def _covered(coverage: Coverage) -> list[str]:
-    """One phrase a label: "face: 3 tracks, 410 times"."""
+def _covered(report: Report) -> list[str]:
+    """One phrase a label: "face: 3 tracks, 410 times"; "face: 3" of a picture, where nothing is followed."""
     phrases = []
-    for label, times in coverage.by_label.most_common():
-        tracks = coverage.tracks.get(label)
-        phrases.append(f"{label}: " + (f"{_count(tracks, 'track')}, " if tracks else "") + _count(times, "time"))
+    for label, times in report.coverage.by_label.most_common():
+        tracks = report.coverage.tracks.get(label)
+        if report.tally.decided == 1:
+            phrases.append(f"{label}: {times}")
+        else:
+            phrases.append(f"{label}: " + (f"{_count(tracks, 'track')}, " if tracks else "") + _count(times, "time"))
     return phrases
 
 

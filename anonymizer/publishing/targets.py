@@ -30,7 +30,7 @@ def _require_target(target: Path, source: Path | None, overwrite: bool) -> None:
         if not (target.is_file() or target.is_symlink()):
             raise TargetError(f"{target.name}: is not a regular file", hint="write to a file; devices and pipes cannot be published whole")
         if not overwrite:
-            raise ConfigError(f"{target.name}: already exists", hint="say -y to replace it, or name another file")
+            raise ConfigError(f"{target.name}: already exists", hint="say -y (in Python overwrite=True) to replace it, or name another file")
     folder = target.parent
     if not folder.exists():
         raise TargetError(f"{target.name}: the folder {folder} does not exist", hint=f"make it first: mkdir -p {folder}")

@@ -58,6 +58,10 @@ def test_summary_is_said_in_words() -> None:
     ]
 
 
+def test_of_one_picture_the_summary_says_how_many_are_covered() -> None:
+    assert ("covered", "face: 3; plate: 1; frame: 1") in summary_rows(report(tally=Tally(1, 1, 1, 1)))
+
+
 def test_empty_run_says_that_nothing_was_found() -> None:
     rows = summary_rows(report(coverage=Coverage(), carriers=(), damaged_frames=0, notes=(), warnings=(), seconds=125))
     assert rows == [("written", "out.mp4: 4 frames in 2 min 5 s, 0.0 frames/s"), ("covered", "nothing was found")]
