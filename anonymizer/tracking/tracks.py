@@ -58,13 +58,19 @@ class Track:
         return len(self.strong_s) / self.trusted_after
 
     def between_leaps(self, number: int, timeline: Timeline) -> Iterator[Self]:
-        """Near a leap, the pieces of the track without it: if those are two things, each was where its own sightings say, and moved as they do."""
-        clock_s = timeline.clock_of(max(min(max(number, self.first), self.last), timeline.first))
+        """Near a leap, the piece of the track without it that this frame is in; in the gap of one, both beside it.
+
+        If those are two things, each was where its own sightings say, and moved as they do.
+        """
+        frame = min(max(number, self.first), self.last)
+        clock_s = timeline.clock_of(max(frame, timeline.first))
         leaps_s = [[timeline.clock_of(max(end, timeline.first)) for end in leap] for leap in self._leaps]
         if any(before_s - LEAP_SWAYS_S <= clock_s <= after_s + LEAP_SWAYS_S for before_s, after_s in leaps_s):
-            starts, ends = (self.first, *(after for _, after in self._leaps)), (*(before for before, _ in self._leaps), self.last)
-            for start, end in zip(starts, ends, strict=True):
-                if end >= max(self.first, timeline.first):
+            befores, afters = ([leap[side] for leap in self._leaps] for side in (0, 1))
+            for start, end, left, reached in zip(
+                [self.first, *afters], [*befores, self.last], [self.first - 1, *befores], [*afters, self.last + 1], strict=True
+            ):
+                if left < frame < reached and end >= max(self.first, timeline.first):
                     yield self._part(start, end)
 
     def _part(self, first: int, last: int) -> Self:
