@@ -22,6 +22,7 @@ from anonymizer.tracking.tracks import AGE, SCORE, Track
 from anonymizer.types import Decision, Detections, Origin, Region
 
 TREND_S = 0.25  # a track's speed is read off this much of its end, as a standard deviation of weights
+TREND_REACH_S = 2 * TREND_S  # so far the weights are worth reading, and so near a leap both of its sides are read
 TREND_LASTS_S = 0.4  # and believed for so long: an extrapolation slows down to a stop
 TREND_RIDGE_S2 = 0.002  # what holds a speed read off one or two sightings back
 RIDGE_INSIDE = 0.02  # of it between sightings: with more the cover lags behind what is small and fast
@@ -68,7 +69,7 @@ class Lookahead:
             whole = (0.0, 0.0, float(self._frame_wh[0]), float(self._frame_wh[1]))
             return Decision(frame.frame_index, (Region("frame", "frame", whole, origin="whole_frame"),))
         speaking = [track for track in tracks if self._speaks(track, frame, timeline)]
-        speaking += [part for track in speaking for part in track.between_leaps(frame.number, timeline) if self._speaks(part, frame, timeline)]
+        speaking += [part for track in speaking for part in track.between_leaps(frame.number, timeline, TREND_REACH_S) if self._speaks(part, frame, timeline)]
         regions = self._of_tracks(frame, speaking, timeline)
         regions += self._missing(self._believable(frame, timeline), regions)
         return Decision(frame.frame_index, tuple(regions))
@@ -131,7 +132,7 @@ class Lookahead:
     def _placed(self, frame: PendingFrame, tracks: Sequence[Track], timeline: Timeline) -> tuple[Floats, Floats, Floats]:
         """Each track's calm box [T, 4] in this frame with the score of sightings near [T], and its own path row [T, 6] (score 0: not seen)."""
         step_s = max((timeline.clock_s[-1] - timeline.clock_s[0]) / max(1, len(timeline.clock_s) - 1), 1e-3)
-        reach = int(np.clip(round(max(2 * TREND_S, self._policy.hysteresis_s) / step_s), 1, _WINDOW_FRAMES))
+        reach = int(np.clip(round(max(TREND_REACH_S, self._policy.hysteresis_s) / step_s), 1, _WINDOW_FRAMES))
         anchors = np.array([min(max(frame.number, track.first), track.last) for track in tracks])
         rows, valid = np.zeros((len(tracks), 2 * reach + 1, 6)), np.zeros((len(tracks), 2 * reach + 1))
         for at, (track, anchor) in enumerate(zip(tracks, anchors, strict=True)):

@@ -13,7 +13,6 @@ from anonymizer.tracking.camera import Timeline
 from anonymizer.tracking.motion import Floats
 
 CX, CY, W, H, SCORE, AGE = range(6)  # columns of a path; score 0: not seen, age: seconds to the nearest sighting
-LEAP_SWAYS_S = 0.5  # so near a leap, what is read off a path's rows is read off both of its sides
 _LOOKS = 3  # at one size: the mean of fewer is the luck of one
 
 
@@ -57,15 +56,17 @@ class Track:
         """How much of its reach in time a track has earned, 0 to 1."""
         return len(self.strong_s) / self.trusted_after
 
-    def between_leaps(self, number: int, timeline: Timeline) -> Iterator[Self]:
-        """Near a leap, the piece of the track without it that this frame is in; in the gap of one, both beside it.
+    def between_leaps(self, number: int, timeline: Timeline, sways_s: float) -> Iterator[Self]:
+        """Nearer than `sways_s` to a leap, the piece of the track without it that this frame is in; in the gap of one, both beside it.
 
         If those are two things, each was where its own sightings say, and moved as they do.
         """
+        if not self._leaps:
+            return
         frame = min(max(number, self.first), self.last)
         clock_s = timeline.clock_of(max(frame, timeline.first))
         leaps_s = [[timeline.clock_of(max(end, timeline.first)) for end in leap] for leap in self._leaps]
-        if any(before_s - LEAP_SWAYS_S <= clock_s <= after_s + LEAP_SWAYS_S for before_s, after_s in leaps_s):
+        if any(before_s - sways_s <= clock_s <= after_s + sways_s for before_s, after_s in leaps_s):
             befores, afters = ([leap[side] for leap in self._leaps] for side in (0, 1))
             for start, end, left, reached in zip(
                 [self.first, *afters], [*befores, self.last], [self.first - 1, *befores], [*afters, self.last + 1], strict=True

@@ -19,6 +19,7 @@ from anonymizer.detection.yolo import YoloDetector
 from anonymizer.errors import ConfigError, ModelError, SourceError, TargetError
 from anonymizer.evaluation import DataSet, LabelledPicture, hold_out
 from anonymizer.evaluation.figures import Json
+from anonymizer.heap import keep_freed_memory
 from anonymizer.publishing import staged
 from anonymizer.training import checkpoint
 from anonymizer.training.card import card_of, recipe_facts
@@ -153,7 +154,7 @@ def _trained(job: _Job, pictures: Pictures, device: Any, saved: checkpoint.State
     from anonymizer.training.base import build, is_folded, settle
     from anonymizer.training.batches import Batches, as_input
     from anonymizer.training.canvas import Composer
-    from anonymizer.training.loop import Loop, keep_freed_memory
+    from anonymizer.training.loop import Loop
 
     base, recipe, tell = job.base, job.wishes.recipe, job.tell
     torch.set_num_threads(job.wishes.threads or available_cores())

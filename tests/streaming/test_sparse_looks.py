@@ -9,7 +9,6 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from anonymizer.equipment import Equipment
 from anonymizer.geometry import Geometry
@@ -17,6 +16,7 @@ from anonymizer.streaming.sealer import live_policy
 from anonymizer.streaming.window import SURE_APART_S
 from anonymizer.tracking import GLIMPSE_WH, Tracker
 from anonymizer.types import Decision, Detections, Observation
+from tests.masks import cover_mask
 from tests.streaming.bench.live_filter import camera
 from tests.streaming.bench.oracle import LABEL, SCORE, oracles
 from tests.streaming.bench.painted import CANVAS_WH, Painter, Secret, secret_boxes, secrets_at
@@ -48,13 +48,9 @@ def decisions_of(looks: Sequence[int]) -> Iterator[tuple[int, Decision]]:
 
 def hidden_of(secret: Secret, decision: Decision) -> float:
     """The share of a secret's pattern that lies under covers, of what of it is in the picture."""
-    canvas: NDArray[np.uint8] = np.zeros(CANVAS_WH[::-1], np.uint8)
-    for region in decision.regions:
-        left, top, right, bottom = region.xyxy
-        cv2.ellipse(canvas, (((left + right) / 2, (top + bottom) / 2), (right - left, bottom - top), 0), 1, -1)
     (x, y), half = secret.middle_xy, secret.code_side / 2
     rows, columns = (slice(max(0, round(middle - half)), max(0, round(middle + half))) for middle in (y, x))
-    pattern = canvas[rows, columns]
+    pattern = cover_mask(decision.regions, CANVAS_WH)[rows, columns]
     return float(pattern.mean()) if pattern.size else 1.0
 
 

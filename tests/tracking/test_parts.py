@@ -115,17 +115,17 @@ def test_leap_is_told_from_a_walk() -> None:
     for number, x in ((0, 100.0), (8, 104.0), (12, 130.0), (13, 170.0), (25, 172.0)):
         track.see(number, np.array([x, 50.0, 20.0, 20.0]), 0.9, True, timeline)
     for number in (2, 19, 25):  # The walks from 100 to 104 and from 170 to 172 are none, and far from any.
-        assert list(track.between_leaps(number, timeline)) == []
+        assert list(track.between_leaps(number, timeline, 0.5)) == []
     starts_at = {0: 100.0, 12: 130.0, 13: 170.0}
     for number, spans in ((4, [(0, 8)]), (8, [(0, 8)]), (10, [(0, 8), (12, 12)]), (12, [(12, 12)]), (13, [(13, 25)]), (17, [(13, 25)])):
-        pieces = list(track.between_leaps(number, timeline))
+        pieces = list(track.between_leaps(number, timeline, 0.5))
         assert [(piece.first, piece.last) for piece in pieces] == spans
         assert [piece.rows(piece.first, piece.first + 1)[0, 0] for piece in pieces] == [starts_at[first] for first, _ in spans]
-        assert [list(piece.between_leaps(number, timeline)) for piece in pieces] == [[] for _ in spans]
+        assert [list(piece.between_leaps(number, timeline, 0.5)) for piece in pieces] == [[] for _ in spans]
     track.drop_before(10)  # What stood here before is forgotten, what came is not.
-    assert [(piece.first, piece.last) for piece in track.between_leaps(11, timeline)] == [(12, 12)]
+    assert [(piece.first, piece.last) for piece in track.between_leaps(11, timeline, 0.5)] == [(12, 12)]
     timeline.drop_before(13)
-    assert [(piece.first, piece.last) for piece in track.between_leaps(14, timeline)] == [(13, 25)]
+    assert [(piece.first, piece.last) for piece in track.between_leaps(14, timeline, 0.5)] == [(13, 25)]
 
 
 # --- covers ----------------------------------------------------------------------------------------------------

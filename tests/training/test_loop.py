@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,21 +100,3 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     saved = checkpoint.State(0, 1, 0.0, {"a": 1}, {}, None, None)
     with pytest.raises(ModelError, match="that of another network"):
         loop.run(saved)
-
-
-KEEPING = """
-import resource
-from anonymizer.training.loop import keep_freed_memory
-kept, before = keep_freed_memory(), resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-for _ in range(20):
-    b"x" * (1 << 26)
-print(kept, (resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before) * resource.getpagesize() / (1 << 26))
-"""
-
-
-@needs_extra
-def test_memory_that_was_freed_is_used_again() -> None:
-    kept, fetched = subprocess.run([sys.executable, "-c", KEEPING], capture_output=True, text=True, check=True).stdout.split()
-    if kept == "False":
-        pytest.skip("this C library has no mallopt")
-    assert float(fetched) < 3
