@@ -93,8 +93,8 @@ _PLATE = LabelPolicy(
     pad_above=0.4,
     pad_px=0.0,
     pad_below=0.3,
-    pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.7), (0.085, 0.1), (0.1, 0.0)),
-    pad_by_score=((0.3, 1.0), (0.77, 0.4), (0.82, 0.0)),
+    pad_by_size=((0.02, 0.0), (0.035, 0.05), (0.045, 1.0), (0.07, 0.7), (0.085, 0.1), (0.1, 0.0)),
+    pad_by_score=((0.3, 1.0), (0.75, 0.3), (0.8, 0.0)),
     mean_share=1.0,
 )
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.13), "plate": _PLATE})
@@ -111,7 +111,7 @@ _FACE_WARY = replace(
     mean_share=0.4,
     mean_by_size=((0.1, 1.0), (0.2, 0.5), (0.4, 0.5), (0.5, 1.0)),
 )
-_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_above=1.4, pad_below=1.2, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=((0.0, 1.0),), mean_share=0.5)
+_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_above=1.4, pad_below=1.2, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=((0.0, 1.0),), mean_share=0.4)
 WARY_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_WARY, "plate": _PLATE_WARY})
 TRUSTED_AFTER = 8
 WARY_TRUSTED_AFTER = 3  # what is believed covers longer, too
