@@ -82,7 +82,7 @@ _FACE = LabelPolicy(
     pad_px=0.8,
     pad_below=0.0,
     pad_by_size=((0.02, 0.3), (0.04, 0.0), (0.06, 0.0), (0.09, 0.7), (0.15, 1.1), (0.22, 1.18), (0.3, 0.35)),
-    pad_by_score=((0.15, 0.8), (0.3, 1.0), (0.5, 1.26), (0.7, 0.26)),
+    pad_by_score=((0.15, 0.8), (0.3, 1.0), (0.5, 1.26), (0.7, 0.2)),
     sure_score=0.45,
     mean_share=0.72,
     mean_by_size=((0.03, 0.9), (0.06, 1.38), (0.1, 1.38), (0.2, 0.3), (0.4, 0.3), (0.5, 1.2)),
@@ -90,11 +90,11 @@ _FACE = LabelPolicy(
 _PLATE = LabelPolicy(
     shape="box",
     pad_share=0.05,
-    pad_above=0.4,
+    pad_above=0.3,
     pad_px=0.0,
-    pad_below=0.3,
-    pad_by_size=((0.02, 0.0), (0.035, 0.05), (0.045, 1.0), (0.07, 0.7), (0.085, 0.1), (0.1, 0.0)),
-    pad_by_score=((0.3, 1.0), (0.75, 0.3), (0.8, 0.0)),
+    pad_below=0.25,
+    pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.7), (0.085, 0.1), (0.1, 0.0)),
+    pad_by_score=((0.3, 1.0), (0.77, 0.4), (0.82, 0.0)),
     mean_share=1.0,
 )
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.13), "plate": _PLATE})
@@ -102,7 +102,7 @@ DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "he
 # For who would rather lose half as much picture again than half of what still leaks: wider covers, and more is believed.
 _FACE_WARY = replace(
     _FACE,
-    pad_px=0.5,
+    pad_px=0.8,
     pad_above=1.4,
     pad_below=0.55,
     pad_by_size=((0.02, 0.8), (0.04, 1.1), (0.15, 1.15), (0.22, 1.6), (0.3, 0.46)),
