@@ -170,8 +170,8 @@ class Config(_Section):
         default_factory=lambda: {"face": 0.13, "plate": 0.05},
         description="How far a cover reaches beyond a box, by label, as a share of its size. The built-in shares go by size and score: faces have up to "
         "half as much again at their sides where they are a fifth of the picture's longer side and half sure, a third more than that above and none below, "
-        "plates have all of it where they are of 4 to 6 % of that side; what is smaller, larger or sure has less. What you ask for beyond the built-in share is "
-        "added in full, on every side. Small covers of a picture that stands alone reach farther.",
+        "plates have all of it where they are of 4 to 6 % of that side; what is smaller, larger or sure has less. What you ask for beyond the built-in share "
+        "is added in full, on every side. Small covers of a picture that stands alone reach farther.",
     )
     effect: EffectChoice = Field(default_factory=EffectChoice, description="What covers look like.")
     tracking: TrackingChoice = Field(default_factory=TrackingChoice, description="How what is found in one frame covers its neighbours in time.")
