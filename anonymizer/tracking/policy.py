@@ -71,8 +71,8 @@ class LabelPolicy:
 # height and more, below a tenth. Boxes with a score of 0.7 and more are a third larger than what they mark; those of middling
 # scores lack the most, and of what has less than 0.3 too much is false to be wide. Boxes of plates hold a third more than the plate,
 # mostly above and below.
-# All the factors of a label were searched together (a random walk over all of them at once) for the least that is to be read at
-# the same area: one at a time they had seemed the best there are, with a third more tracks to be read.
+# Those of faces were searched together (a random walk over all of them at once) for the least that is to be read at the same
+# area: one at a time they had seemed the best there are, with a fifth more tracks to be read.
 # What is believed was chosen on them too: things that most looks do not see are false, but for large faces, which one look in
 # three sees; with it a third to a half of what is covered in vain goes, for 0.3 % of the faces of wide views.
 _FACE = LabelPolicy(
@@ -90,9 +90,9 @@ _FACE = LabelPolicy(
 _PLATE = LabelPolicy(
     shape="box",
     pad_share=0.05,
-    pad_above=0.3,
+    pad_above=0.4,
     pad_px=0.0,
-    pad_below=0.25,
+    pad_below=0.3,
     pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.7), (0.085, 0.1), (0.1, 0.0)),
     pad_by_score=((0.3, 1.0), (0.77, 0.4), (0.82, 0.0)),
     mean_share=1.0,
@@ -102,7 +102,6 @@ DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "he
 # For who would rather lose half as much picture again than half of what still leaks: wider covers, and more is believed.
 _FACE_WARY = replace(
     _FACE,
-    pad_px=0.8,
     pad_above=1.4,
     pad_below=0.55,
     pad_by_size=((0.02, 0.8), (0.04, 1.1), (0.15, 1.15), (0.22, 1.6), (0.3, 0.46)),
@@ -118,7 +117,7 @@ WARY_TRUSTED_AFTER = 3  # what is believed covers longer, too
 
 # A picture that stands alone has no neighbours in time whose boxes make up for one that is too short, and nothing is seen
 # twice in it: covers are wider by two pixels, chosen on marked stills by the share of them that is hidden whole (faces 70 %,
-# plates 90 % of the box) with at most 1.7 times the truth covered. Without, 80 instead of 96 % of the faces are. Most of what is
+# plates 90 % of the box) with at most 1.7 times the truth covered. With those of videos, 73 instead of 96 % of the faces are. Most of what is
 # covered too short is a tenth to a third of the picture with the whole head marked, and has a middling score; of what fills half
 # of it, each share costs the most.
 _FACE_ALONE = replace(
