@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,17 @@ from anonymizer.errors import ConfigError
 from anonymizer.geometry import Geometry
 from anonymizer.media import CarryPolicy, EncodingChoice, read_image
 from anonymizer.redaction import Effect
-from anonymizer.tracking import DEFAULT_LABELS, PICTURE_LABELS, TRUSTED_AFTER, WARY_LABELS, WARY_TRUSTED_AFTER, LabelPolicy, Tracker, TrackingPolicy
+from anonymizer.tracking import (
+    DEFAULT_LABELS,
+    PART_WITH_HEAD,
+    PICTURE_LABELS,
+    TRUSTED_AFTER,
+    WARY_LABELS,
+    WARY_TRUSTED_AFTER,
+    LabelPolicy,
+    Tracker,
+    TrackingPolicy,
+)
 from anonymizer.types import Observation, Part, Picture
 from anonymizer.zones import ZoneCover, is_within
 
@@ -48,6 +59,7 @@ class Equipment:
     policy: TrackingPolicy
     picture_policies: Mapping[str, LabelPolicy]  # in the place of `policy.labels` for a picture that stands alone
     effect: Effect
+    besides: tuple[str, ...] = ()  # labels that the preset looks for in videos, beside those asked for
     untested: tuple[str, ...] = ()  # labels of whose weights nobody knows whether they see
     frames_at_once: int = 1  # how many frames of a file are looked at side by side
 
@@ -60,11 +72,14 @@ class Equipment:
         Raises ConfigError for labels without a model or an effect's unreadable picture, ModelError for models that
         are missing, altered, or do not find what is in the canary picture.
         """
-        labels, weights = config.detect, config.weights
+        weights, preset = config.weights, config.look
+        besides = preset.besides if detectors is None and "face" in config.detect and "face" not in weights else ()
+        besides = tuple(label for label in besides if label not in config.detect)
+        labels = (*config.detect, *besides)
         asked = (labels, weights) if detectors is None else ((), {})
         thresholds, alone = (label_thresholds(*asked, config.strictness, config.look.usual_side, alone=one) for one in (False, True))
         untested = () if detectors is not None else untested_labels(labels, weights)
-        known, preset = set(labels), config.look
+        known = set(labels)
         shipped = known - set(weights) if detectors is None else set[str]()
         # The tiles of a frame take long enough for one: beside another it could miss its deadline on a slow machine.
         room = config.threads is None and available_cores() > 1 and preset.tile_wh is None
@@ -88,6 +103,7 @@ class Equipment:
                 is_confirmed=True,
                 weak=_returned_from(policies),
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
+                face_from=_faces_known_from(policies, shipped),
                 deadline_s=config.timeout_s,
             ),
             policy=TrackingPolicy(
@@ -101,6 +117,7 @@ class Equipment:
             ),
             picture_policies=_policies(known, PICTURE_LABELS, alone, config, shipped),
             effect=_effect_of(config),
+            besides=besides,
             untested=untested,
             frames_at_once=at_once,
         )
@@ -109,7 +126,8 @@ class Equipment:
         """The same for a picture of that size that stands alone: more is believed, and covers are wider, as no neighbours in time help."""
         labels = self.picture_policies
         look = replace(self.look.alone(size_wh), mirrored=self.config.look.mirrored, weak=_returned_from(labels))
-        return replace(self, look=look, policy=replace(self.policy, labels=labels, look_long_side=look.long_side))
+        detectors = tuple(detector for detector in self.detectors if not set(detector.labels) <= set(self.besides))
+        return replace(self, detectors=detectors, look=look, policy=replace(self.policy, labels=labels, look_long_side=look.long_side))
 
     def observe(self, picture: Picture, shown_s: tuple[float, float] | None = None, part: Part = "all") -> Observation:
         """Look at a picture with every detector, at all sizes unless it is one frame of many (`Turns`).
@@ -151,7 +169,12 @@ class Equipment:
     @property
     def hashes(self) -> tuple[str, dict[str, str]]:
         """The configuration's hash, and each label's weights'."""
-        return config_hash(self.config), weights_sha256(self.config.detect, self.config.weights)
+        return config_hash(self.config), weights_sha256(self.labels, self.config.weights)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is looked for in a video."""
+        return (*self.config.detect, *self.besides)
 
 
 def _policies(
@@ -160,7 +183,8 @@ def _policies(
     """How each label is believed and covered; `shipped` are those that the shipped weights look for."""
     found = {}
     for label in sorted(labels):
-        way, wished = ways.get(label, LabelPolicy()), config.padding_of(label)
+        way = PART_WITH_HEAD if label == "head" and label in shipped else ways.get(label, LabelPolicy())
+        wished = config.padding_of(label)
         score = thresholds.get(label, Thresholds(way.strong_score, way.weak_score))
         # What goes beyond the measured share is a wish that no size or score takes back.
         measured, extra = min(wished, way.pad_share), max(0.0, wished - way.pad_share)
@@ -173,6 +197,11 @@ def _policies(
 def _returned_from(policies: Mapping[str, LabelPolicy]) -> dict[str, float]:
     """Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not."""
     return {label: policy.weak_score / 2 for label, policy in policies.items()}
+
+
+def _faces_known_from(policies: Mapping[str, LabelPolicy], shipped: Container[str]) -> float:
+    """The score of a face that says whose head it is; infinity where heads are found by weights of somebody else, who may mean all of them."""
+    return policies["face"].weak_score if {"face", "head"} <= set(policies) and "head" in shipped else inf
 
 
 def _effect_of(config: Config) -> Effect:

@@ -248,6 +248,6 @@ def plan_header(info: MediaInfo, equipment: Equipment) -> PlanHeader:
         source_sha256=file_sha256(info.path),
         geometry=info.geometry,
         time_base=info.time_base,
-        labels=equipment.config.detect,
+        labels=equipment.labels,
         policy=equipment.config.model_dump(mode="json"),
     )

@@ -19,6 +19,7 @@ class Preset:
     least_alone: int | None = None  # a picture that stands alone is looked at at half its size, but from this side up to `usual_side`
     in_turn: bool = False  # frames of a video that need no tiles get one of the two sizes each, in turn
     is_wary: bool = False  # covers in videos are wider, and more is believed
+    besides: tuple[str, ...] = ()  # labels that are looked for in videos besides, where faces are
     about: str = ""
 
     @property
@@ -45,6 +46,8 @@ PRESETS: Mapping[str, Preset] = {
         near_side=960,
         in_turn=True,
         is_wary=True,
-        about="wider covers, and pictures of up to 3840 px, whole and in tiles of 1280: small and far objects; above 1280 px several times the time",
+        besides=("head",),
+        about="wider covers, in videos heads of people whose face is not seen, and pictures of up to 3840 px, whole and in tiles"
+        " of 1280: small and far objects; above 1280 px several times the time",
     ),
 }

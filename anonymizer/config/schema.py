@@ -14,7 +14,8 @@ from anonymizer.config.presets import PRESETS, Preset
 from anonymizer.config.values import Span, Zone, parse_span, parse_zone
 from anonymizer.errors import ConfigError
 
-SHIPPED_LABELS = ("face", "plate")
+SHIPPED_LABELS = ("face", "plate", "head")
+_USUAL_LABELS = ("face", "plate")
 _COLORS = {"black": "#000000", "white": "#ffffff", "gray": "#808080", "red": "#ff0000", "green": "#00ff00", "blue": "#0000ff", "yellow": "#ffff00"}
 _NOT_IN_HASH = {"threads", "timeout_s"}  # they change how long a run takes, not what it writes
 
@@ -154,7 +155,10 @@ class EncodingWish(_Section):
 class Config(_Section):
     """Everything a run can be told. Frozen and checked; a wrong value is a pydantic ValidationError, which is a ValueError."""
 
-    detect: Labels = Field(default=SHIPPED_LABELS, description="What is looked for; `none` covers nothing but the zones.")
+    detect: Labels = Field(
+        default=_USUAL_LABELS,
+        description="What is looked for: `face`, `plate`, `head` (of people whose face is not seen); `none` covers nothing but the zones.",
+    )
     weights: Annotated[dict[str, str], BeforeValidator(_bare_labels)] = Field(
         default_factory=dict, description="Own weights by label (`face: my.onnx`, or `face,plate: my.onnx`); a label without an entry uses the shipped ones."
     )

@@ -63,6 +63,16 @@ def require_canary(detector: Detector, timeout_s: float, *, min_iou: float = MIN
             raise ModelError(f"{detector.name}: the model does not find the {label} in the test picture", hint=hint)
 
 
+def require_head(detector: Detector, timeout_s: float) -> None:
+    """ModelError unless a detector of heads finds the one that the canary's face is in."""
+    found = require_running(detector, timeout_s)
+    likely = found.xyxy[found.score >= MIN_SCORE]
+    face = canary()[1]["face"]
+    middle = (face[:2] + face[2:]) / 2
+    if not ((likely[:, :2] <= middle) & (likely[:, 2:] >= middle)).all(axis=1).any():
+        raise ModelError(f"{detector.name}: the model does not find the head in the test picture", hint=_HINT)
+
+
 def _is_found(found: Detections, label: str, box: NDArray[np.float32], min_iou: float) -> bool:
     likely = found.where((found.label == label) & (found.score >= MIN_SCORE))
     shared = intersections(box, likely.xyxy)

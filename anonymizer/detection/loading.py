@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anonymizer.detection.canary import FOREIGN_MIN_IOU, canary, require_canary
+from anonymizer.detection.canary import FOREIGN_MIN_IOU, canary, require_canary, require_head
 from anonymizer.detection.detector import Detector
+from anonymizer.detection.heads import TASK, HeadDetector
 from anonymizer.detection.model_store import ModelCard, card_beside, shipped_models, verify
 from anonymizer.detection.onnx_network import OnnxNetwork
 from anonymizer.detection.open_vocabulary import how_to_tell
@@ -111,6 +112,10 @@ def _shipped(card: ModelCard, wanted: Sequence[str], threads: int | None, timeou
     if missing := [label for label in wanted if label not in card.labels]:
         raise ConfigError(f"the model {card.name} does not find '{missing[0]}'", hint=f"it finds {', '.join(card.labels)}")
     network = OnnxNetwork(verify(card), card.name, threads=threads, timeout_s=timeout_s)
+    if card.task == TASK:
+        heads = HeadDetector(YoloDetector(network, {"person": [0]}))
+        require_head(heads, timeout_s)
+        return heads
     detector = YoloDetector(network, {label: [card.labels.index(label)] for label in wanted})
     require_canary(detector, timeout_s)
     return detector

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from anonymizer.detection.detector import Detector
 from anonymizer.detection.doubt import doubted
+from anonymizer.detection.heads import without_known_heads
 from anonymizer.detection.nms import fused, in_company
 from anonymizer.detection.schedule import LookPlan
 from anonymizer.detection.second_look import confirmed
@@ -34,7 +35,7 @@ def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan, par
             return Observation(picture.frame_index, None, failure=error.problem)
         except Exception as error:  # a detector is anybody's code: whatever it raises, it has not looked
             return Observation(picture.frame_index, None, failure=f"{detector.name}: {type(error).__name__}: {error}")
-    seen = Detections.joined(found)
+    seen = without_known_heads(Detections.joined(found), look.face_from)
     wanted = ~_in_zones(seen.xyxy, picture, look)
     return Observation(picture.frame_index, _coded(seen.where(wanted), picture), ignored=int(np.count_nonzero(~wanted)), part=part)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 
 from anonymizer.types import Part
 
@@ -26,7 +27,8 @@ class LookPlan:
     is a face (`second_look`). `weak` holds, for each label, the score
     from which detections are returned (a label without one: all); which of them are strong is not decided here.
     `ignore_zones_xyxy` are boxes of the displayed picture at full size: what has its centre in one is dropped and
-    counted. `deadline_s` bounds one detector's look at one frame, for detectors that have no clock of their own.
+    counted. Heads in which a face of at least `face_from` lies are left out (`heads`). `deadline_s` bounds one detector's look at
+    one frame, for detectors that have no clock of their own.
     """
 
     long_side: int = 960
@@ -40,6 +42,7 @@ class LookPlan:
     is_confirmed: bool = False
     weak: Mapping[str, float] = field(default_factory=dict)
     ignore_zones_xyxy: tuple[Box, ...] = ()
+    face_from: float = inf
     deadline_s: float = 60.0
 
     def __post_init__(self) -> None:

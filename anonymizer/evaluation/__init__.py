@@ -1,6 +1,6 @@
 """How much is missed: a run's own plan against what people marked, in pictures and in clips."""
 
-from anonymizer.evaluation.calibration import precision_map
+from anonymizer.evaluation.calibration import precision_map, rising_shares
 from anonymizer.evaluation.datasets import load_data
 from anonymizer.evaluation.looking import SCORE_FLOOR, Looker, Seen, rgb_of
 from anonymizer.evaluation.plot import plot_png, require_plot
@@ -34,5 +34,6 @@ __all__ = [
     "report_text",
     "require_plot",
     "rgb_of",
+    "rising_shares",
     "score_label",
 ]

@@ -34,10 +34,11 @@ def precision_map(seen: Sequence[Seen], label: str) -> list[dict[str, float]]:
             if hit or not (_shared(box, ignored) > _IGNORED_SHARE * np.minimum(_areas(ignored), area)).any():
                 scores.append(score)
                 right.append(hit)
-    return _rising(np.array(scores), np.array(right, np.float64))
+    return rising_shares(np.array(scores), np.array(right, np.float64))
 
 
-def _rising(scores: NDArray[np.float64], right: NDArray[np.float64]) -> list[dict[str, float]]:
+def rising_shares(scores: NDArray[np.float64], right: NDArray[np.float64]) -> list[dict[str, float]]:
+    """(score, share of right ones, their number) of scores of which 1 says right and 0 wrong, rising."""
     blocks: list[list[float]] = []
     for low, high in pairwise(_EDGES):
         inside = (scores >= low) & (scores < high)

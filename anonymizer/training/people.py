@@ -1,0 +1,146 @@
+"""A public network that finds people, YOLOX-nano, as an ONNX of this program's layout, and its card (`detection.heads` finds heads with it).
+
+In: an export of Megvii's YOLOX [1,3,416,416], BGR 0..255, raw grid [1,3549,85]. Out: RGB 0..1, [1,5,3549], rows cx cy w h
+of a person in input pixels, and how sure the network is of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from anonymizer.detection import Detector
+from anonymizer.detection.heads import LABEL, TASK, HeadDetector
+from anonymizer.detection.onnx_network import OnnxNetwork
+from anonymizer.detection.yolo import YoloDetector
+from anonymizer.evaluation import LabelledPicture, Naming, load_data, rgb_of, rising_shares
+from anonymizer.evaluation.figures import Json
+from anonymizer.training.export import halved
+
+NORMAL_SCORE = 0.45  # chosen on panning clips: of what is less sure, most are parts of people who are seen whole
+SIDE, STRIDES = 416, (8, 16, 32)
+PERSON = 5  # the row of COCO's first class, after the box and the score that there is anything
+
+
+def people_of(yolox: bytes) -> bytes:
+    """The network with decoded boxes of people alone, weights stored as float16."""
+    graph = onnx.load_model_from_string(yolox)
+    body = graph.graph
+    (given,), (raw,) = body.input, body.output
+    constants = {
+        "bgr": np.array([2, 1, 0], np.int64),
+        "full": np.float32(255),
+        "cells": np.concatenate([_cells(stride) for stride in STRIDES])[None],
+        "strides": np.concatenate([np.full(((SIDE // stride) ** 2, 1), stride, np.float32) for stride in STRIDES])[None],
+        "axis": np.array([2], np.int64),
+    }
+    constants |= {f"at_{at}": np.array([at], np.int64) for at in (0, 2, 4, PERSON, PERSON + 1)}
+    body.initializer.extend(numpy_helper.from_array(np.asarray(value), f"people_{name}") for name, value in constants.items())
+    nodes = []
+
+    def add(kind: str, *inputs: str, **attributes: object) -> str:
+        name = f"people_{kind.lower()}_{len(nodes)}"
+        nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
+        return name
+
+    def columns(first: int, last: int) -> str:
+        return add("Slice", raw.name, f"people_at_{first}", f"people_at_{last}", "people_axis")
+
+    before = add("Mul", add("Gather", "images", "people_bgr", axis=1), "people_full")
+    after = len(nodes)
+    middle = add("Mul", add("Add", columns(0, 2), "people_cells"), "people_strides")
+    size = add("Mul", add("Exp", columns(2, 4)), "people_strides")
+    score = add("Mul", columns(4, 5), columns(PERSON, PERSON + 1))
+    add("Transpose", add("Concat", middle, size, score, axis=2), perm=[0, 2, 1])
+    nodes[-1].output[0] = "output0"
+    for node in body.node:
+        node.input[:] = [before if name == given.name else name for name in node.input]
+    kept = list(body.node)
+    del body.node[:], body.input[:], body.output[:]
+    body.node.extend([*nodes[:after], *kept, *nodes[after:]])
+    body.input.append(helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, SIDE, SIDE]))
+    body.output.append(helper.make_tensor_value_info("output0", TensorProto.FLOAT, [1, 5, sum((SIDE // stride) ** 2 for stride in STRIDES)]))
+    del graph.metadata_props[:]
+    for key, text in {"names": "{0: 'person'}", "task": "detect", "architecture": "yolox-nano"}.items():
+        entry = graph.metadata_props.add()
+        entry.key, entry.value = key, text
+    return halved(bytes(graph.SerializeToString()))
+
+
+def _cells(stride: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+    """The corners of a stride's cells, in cells, row by row."""
+    across, down = np.meshgrid(np.arange(SIDE // stride), np.arange(SIDE // stride))
+    return np.stack([across.ravel(), down.ravel()], 1).astype(np.float32)
+
+
+def measured(detector: Detector, pictures: Sequence[LabelledPicture]) -> Json:
+    """How many marked faces lie in a head of the usual score, how many heads hold one by their score, and how many are in pictures without faces."""
+    scores: list[float] = []
+    right: list[float] = []
+    faces = held = empty = empty_heads = 0
+    for picture in pictures:
+        rgb = rgb_of(picture.path)
+        boxes = picture.boxes_in((rgb.shape[1], rgb.shape[0]), (rgb.shape[1], rgb.shape[0]))
+        marked = np.array([box.xyxy for box in boxes if box.label == "face"], np.float32).reshape(-1, 4)
+        middle = (marked[:, :2] + marked[:, 2:]) / 2
+        (seen,) = detector.detect([rgb])
+        holds = ((middle[None] >= seen.xyxy[:, None, :2]) & (middle[None] <= seen.xyxy[:, None, 2:])).all(2)
+        sure = seen.score >= NORMAL_SCORE
+        if len(marked) and not picture.misses_only:
+            scores += seen.score.tolist()
+            right += holds.any(1).astype(float).tolist()
+        faces, held = faces + len(marked), held + int(holds[sure].any(0).sum())
+        if not len(marked) and "face" in picture.labelled:
+            empty, empty_heads = empty + 1, empty_heads + int(sure.sum())
+    return {
+        "faces": faces,
+        "faces_in_a_head_percent": round(100 * held / max(faces, 1), 1),
+        "heads_a_picture_without_faces": round(empty_heads / max(empty, 1), 2),
+        "precision": rising_shares(np.array(scores), np.array(right)),
+    }
+
+
+def card_of_heads(model: bytes, figures: Json) -> Json:
+    """The card. Of heads seen from behind nothing is marked anywhere, so that a head without a marked face counts as wrong."""
+    return {
+        "task": TASK,
+        "labels": [LABEL],
+        "architecture": "YOLOX-nano, decoded, people alone, no NMS",
+        "licence": "Apache-2.0",
+        "sha256": hashlib.sha256(model).hexdigest(),
+        "size_bytes": len(model),
+        "input": {"colour": "RGB", "range": "0..1", "pad": 114, "batch": 1, "sides": SIDE},
+        "data": ["COCO 2017 (Megvii's training): people", "source: github.com/Megvii-BaseDetection/YOLOX, yolox_nano.onnx"],
+        "recipe": "python -m anonymizer.training.people yolox_nano.onnx people.onnx",
+        "normal_score": {LABEL: NORMAL_SCORE},
+        "score_to_precision": {LABEL: {str(SIDE): [[0.01, 0.0], *([point["score"], point["precision"]] for point in figures["precision"])]}},
+        "figures": {name: value for name, value in figures.items() if name != "precision"},
+        "more": {"measure": measured.__doc__, "weights_stored_as": "float16 initializers + Cast to float32; computes in float32"},
+    }
+
+
+def main() -> None:
+    """Command line: the network and, beside it, its card."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("yolox", type=Path, help="yolox_nano.onnx as Megvii exports it")
+    parser.add_argument("onnx", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="pictures with marked faces to measure on")
+    args = parser.parse_args()
+    model = people_of(args.yolox.read_bytes())
+    args.onnx.with_suffix(".json").unlink(missing_ok=True)
+    args.onnx.write_bytes(model)
+    network = OnnxNetwork(model, args.onnx.name)
+    figures = measured(HeadDetector(YoloDetector(network, {"person": [0]})), load_data(args.data, Naming(("face",)), "yolo").pictures)
+    args.onnx.with_suffix(".json").write_text(json.dumps(card_of_heads(model, figures), indent=1) + "\n")
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
