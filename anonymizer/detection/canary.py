@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.detection.detector import Detector
+from anonymizer.detection.heads import middles_in
 from anonymizer.detection.nms import areas, intersections
 from anonymizer.detection.observe import check_answer
 from anonymizer.detection.watchdog import answer_within
@@ -66,10 +67,7 @@ def require_canary(detector: Detector, timeout_s: float, *, min_iou: float = MIN
 def require_head(detector: Detector, timeout_s: float) -> None:
     """ModelError unless a detector of heads finds the one that the canary's face is in."""
     found = require_running(detector, timeout_s)
-    likely = found.xyxy[found.score >= MIN_SCORE]
-    face = canary()[1]["face"]
-    middle = (face[:2] + face[2:]) / 2
-    if not ((likely[:, :2] <= middle) & (likely[:, 2:] >= middle)).all(axis=1).any():
+    if not np.any(middles_in(found.xyxy[found.score >= MIN_SCORE], canary()[1]["face"][None])):
         raise ModelError(f"{detector.name}: the model does not find the head in the test picture", hint=_HINT)
 
 

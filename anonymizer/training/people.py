@@ -11,13 +11,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from anonymizer.detection import Detector
-from anonymizer.detection.heads import LABEL, TASK, HeadDetector
+from anonymizer.detection.heads import LABEL, TASK, HeadDetector, middles_in
 from anonymizer.detection.onnx_network import OnnxNetwork
 from anonymizer.detection.yolo import YoloDetector
 from anonymizer.evaluation import LabelledPicture, Naming, load_data, rgb_of, rising_shares
@@ -43,9 +44,9 @@ def people_of(yolox: bytes) -> bytes:
     }
     constants |= {f"at_{at}": np.array([at], np.int64) for at in (0, 2, 4, PERSON, PERSON + 1)}
     body.initializer.extend(numpy_helper.from_array(np.asarray(value), f"people_{name}") for name, value in constants.items())
-    nodes = []
+    nodes: list[onnx.NodeProto] = []
 
-    def add(kind: str, *inputs: str, **attributes: object) -> str:
+    def add(kind: str, *inputs: str, **attributes: Any) -> str:
         name = f"people_{kind.lower()}_{len(nodes)}"
         nodes.append(helper.make_node(kind, list(inputs), [name], name=name, **attributes))
         return name
@@ -89,14 +90,13 @@ def measured(detector: Detector, pictures: Sequence[LabelledPicture]) -> Json:
         rgb = rgb_of(picture.path)
         boxes = picture.boxes_in((rgb.shape[1], rgb.shape[0]), (rgb.shape[1], rgb.shape[0]))
         marked = np.array([box.xyxy for box in boxes if box.label == "face"], np.float32).reshape(-1, 4)
-        middle = (marked[:, :2] + marked[:, 2:]) / 2
         (seen,) = detector.detect([rgb])
-        holds = ((middle[None] >= seen.xyxy[:, None, :2]) & (middle[None] <= seen.xyxy[:, None, 2:])).all(2)
+        holds = middles_in(seen.xyxy, marked)
         sure = seen.score >= NORMAL_SCORE
         if len(marked) and not picture.misses_only:
             scores += seen.score.tolist()
-            right += holds.any(1).astype(float).tolist()
-        faces, held = faces + len(marked), held + int(holds[sure].any(0).sum())
+            right += np.logical_or.reduce(holds, axis=1).astype(float).tolist()
+        faces, held = faces + len(marked), held + int(np.logical_or.reduce(holds[sure], axis=0).sum())
         if not len(marked) and "face" in picture.labelled:
             empty, empty_heads = empty + 1, empty_heads + int(sure.sum())
     return {
