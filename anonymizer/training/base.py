@@ -27,8 +27,6 @@ ready_ultralytics("training", needs="training needs")
 import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
-from anonymizer.training.apart import widen  # noqa: E402
-
 _MOST_BYTES = 1 << 31
 _SHIPPED_ARCHITECTURE = "yolov8n.yaml"  # what an export does not tell; those of `export` do
 # By name alone: Ultralytics evaluates what stands in the description of an architecture.
@@ -94,7 +92,6 @@ def build(base: Base, labels: Sequence[str]) -> nn.Module:
     added to its boxes is left behind: that mended a teaching beside the objects, and what is taught now lies on them.
     """
     model: nn.Module = importlib.import_module("ultralytics.nn.tasks").DetectionModel(base.architecture, nc=len(labels), verbose=False)
-    widen(model, base.state)
     model.names, model.args = dict(enumerate(labels)), importlib.import_module("ultralytics.cfg").get_cfg()
     ours, theirs = model.state_dict(), _unfolded(base.state)
     left_out = []

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from anonymizer.training.arrays import Array, Image, for_warping
 from anonymizer.training.light import photometric, spoil
-from anonymizer.training.occlusions import fade_plates, occlude_faces, occlude_plates
+from anonymizer.training.occlusions import occlude_faces, occlude_plates
 from anonymizer.training.plates import replace_plates
 from anonymizer.training.recipe import Augmentation
 from anonymizer.training.signs import add_signs
@@ -99,7 +99,6 @@ class Composer:
             if rng.random() < wish.synthetic_plates:
                 image, labels = replace_plates(rng, image, labels, self._plate)
             image, labels = occlude_plates(rng, image, labels, wish.occluded_plates, self._plate)
-            image = fade_plates(rng, image, labels, wish.faded_plates, self._plate)
             if not (labels[:, 0] == self._plate).any() and rng.random() < wish.signs:
                 image = add_signs(rng, image, labels)
         high, wide = image.shape[:2]

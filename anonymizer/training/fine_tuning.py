@@ -109,8 +109,6 @@ def train(data: DataSet, folder: Path, wishes: TrainingWishes, *, val: DataSet |
 
     device = device_named(wishes.device)
     base = read_base(wishes.base, wishes.labels, wishes.renamed, wishes.threads)
-    if (apart := wishes.recipe.apart) is not None and apart not in base.classes:
-        raise ConfigError(f"the recipe sets {apart} apart, which {base.name} does not know", hint=f"it knows {', '.join(base.classes)}")
     notes = [f"{label}: learned from nothing, {base.name} does not know it" for label in wishes.labels if label not in base.classes]
     for note in notes:
         tell(note)
@@ -153,7 +151,6 @@ def _trained(job: _Job, pictures: Pictures, device: Any, saved: checkpoint.State
     """The network at the end of the recipe."""
     import torch
 
-    from anonymizer.training.apart import joined, set_apart
     from anonymizer.training.base import build, is_folded, settle
     from anonymizer.training.batches import Batches, as_input
     from anonymizer.training.canvas import Composer
@@ -165,15 +162,13 @@ def _trained(job: _Job, pictures: Pictures, device: Any, saved: checkpoint.State
     torch.manual_seed(recipe.stages[0].seed)
     composer = Composer(pictures, recipe.side, recipe.augmentation)
     model = build(base, job.wishes.labels)
-    if recipe.apart is not None:
-        set_apart(model, job.wishes.labels.index(recipe.apart))
-    elif is_folded(base) and saved is None:
+    if is_folded(base) and saved is None:
         tell("unfolding the base's normalization on some of the pictures")
         batches = Batches(composer, min(recipe.batch, 8), recipe.stages[0].seed)
         settle(model, (as_input(batches.at(step), "cpu") for step in range(_SETTLING_BATCHES)))
     if saved is not None:
         tell("trained before" if saved.done and saved.stage + 1 == len(recipe.stages) else f"going on at stage {saved.stage + 1}, step {saved.step}")
-    return joined(Loop(model, recipe, composer, job.folder, job.identity, device, lambda step: tell(_words_of(step))).run(saved))
+    return Loop(model, recipe, composer, job.folder, job.identity, device, lambda step: tell(_words_of(step))).run(saved)
 
 
 def _card(job: _Job, model: bytes, before: Mapping[str, Json]) -> Json:

@@ -27,7 +27,6 @@ import torch  # noqa: E402
 from torch import nn  # noqa: E402
 
 from anonymizer.training import checkpoint  # noqa: E402
-from anonymizer.training.apart import taught_apart  # noqa: E402
 from anonymizer.training.batches import Batches, as_input  # noqa: E402
 from anonymizer.training.canvas import Composer  # noqa: E402
 from anonymizer.training.checkpoint import Identity, State  # noqa: E402
@@ -57,9 +56,8 @@ class Loop:
     def __init__(
         self, model: nn.Module, recipe: Recipe, composer: Composer, folder: Path, identity: Identity, device: Any, tell: Callable[[Step], None]
     ) -> None:
-        apart = {id(parameter) for parameter in taught_apart(model)}
         for name, parameter in model.named_parameters():
-            parameter.requires_grad_(id(parameter) in apart if apart else ".dfl" not in name)
+            parameter.requires_grad_(".dfl" not in name)
         self._model = model.to(device, memory_format=torch.channels_last)
         self._average = copy.deepcopy(self._model).eval()
         self._recipe, self._composer, self._folder, self._identity, self._device, self._tell = recipe, composer, folder, identity, device, tell
@@ -95,7 +93,7 @@ class Loop:
             step, spent_s = saved.step, saved.spent_s
         late_step = None if stage.steps is None else round(stage.steps * self._recipe.late_from)
         batches = Batches(self._composer, self._recipe.batch, stage.seed, first_step=step, late_step=late_step)
-        _begin_to_teach(self._model)
+        self._model.train()
         torch.manual_seed(stage.seed)
         begun_s, saved_s, losses, hopeless = time.monotonic() - spent_s, 0.0, [], 0
 
@@ -179,15 +177,6 @@ def _optimizer_of(model: nn.Module, rate: float, decay: float) -> torch.optim.Ad
     heavy = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
     groups = [{"params": heavy, "weight_decay": decay}, {"params": plain, "weight_decay": 0.0}]
     return torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.999))
-
-
-def _begin_to_teach(model: nn.Module) -> None:
-    """Training mode; beside a label that is taught apart the statistics stay, too, as every answer of the rest depends on them."""
-    model.train()
-    if next(taught_apart(model), None) is not None:
-        for module in model.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
 
 
 def _mix(model: nn.Module, other: dict[str, Any], share: float) -> None:

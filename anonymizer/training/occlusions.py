@@ -1,4 +1,4 @@
-"""What hides faces and plates: hands, hats, scarves, glasses, other people's shoulders, the roof of the next car, drawn as patches; shadow and glare.
+"""Things in front of faces and plates: hands, hats, scarves, glasses, other people's shoulders, the roof of the next car, drawn as patches.
 
 What a detector misses among large faces is mostly covered by something, and so are many plates in dense traffic. A face's label
 stays the whole face, because that is what has to be hidden; a plate's becomes what is left of it to read.
@@ -17,8 +17,6 @@ LEAST_SIDE = 12  # px, below which a face shows too little for a patch to matter
 SHARE = (0.15, 0.45)  # of the face's box that a patch covers
 PLATE_SHARE = (0.2, 0.6)  # of the plate's height or width that a patch covers
 _PLATE_REACH = (0.7, 2.5)  # how far a patch reaches beyond the plate, in plate widths: cars are larger than plates
-LEAST_FADED = 6  # px, below which a plate has no contrast to lose
-FADED_TO = (0.03, 0.4)  # of a plate's contrast that is left
 _FROM = (0.6, 0.17, 0.17, 0.06)  # how often from below, left, right and above
 
 
@@ -114,31 +112,3 @@ def _before(rng: np.random.Generator, box: Array, size_wh: tuple[int, int]) -> t
     limits = (*size_wh, *size_wh)
     px = tuple(int(np.clip(round(v), 0, limit)) for v, limit in zip(thing, limits, strict=True))
     return np.array(left, np.float32), (px[0], px[1], px[2], px[3])
-
-
-def fade_plates(rng: np.random.Generator, image: Image, labels: Array, share: float = 0.1, plate: int = 1) -> Image:
-    """Take light and contrast from some plates and not from what is around them (uint8 BGR in, a copy out); `plate` is their class.
-
-    So look plates in a recess between tail lamps, in the shadow of a tailgate, and, one in four, in glare.
-    """
-    chosen = [row[1:] for row in labels if row[0] == plate and (row[3:] - row[1:3]).min() >= LEAST_FADED and rng.random() < share]
-    if not chosen:
-        return image
-    image = image.copy()
-    for box in chosen:
-        side = float((box[2:] - box[:2]).min())
-        rim = 0.15 * side
-        x1, y1 = np.maximum(np.floor(box[:2] - rim), 0).astype(int)
-        x2, y2 = np.minimum(np.ceil(box[2:] + rim), image.shape[1::-1]).astype(int)
-        area = image[y1:y2, x1:x2].astype(np.float32)
-        edge = max(1, round(rim))
-        if min(area.shape[:2]) <= 2 * edge:
-            continue
-        inside = np.zeros(area.shape[:2], np.float32)
-        inside[edge:-edge, edge:-edge] = 1.0
-        tone = np.median(area[inside == 0], axis=0) * rng.uniform(0.4, 1.1) if rng.random() < 0.75 else np.full(3, rng.uniform(180, 255))
-        left = rng.uniform(*FADED_TO)
-        dim = cv2.GaussianBlur(area, (0, 0), side * rng.uniform(0.02, 0.15)) * left + tone * (1 - left)
-        alpha = cv2.GaussianBlur(inside, (0, 0), side * rng.uniform(0.04, 0.14))[..., None]
-        image[y1:y2, x1:x2] = np.clip(area * (1 - alpha) + dim * alpha, 0, 255).astype(np.uint8)
-    return image

@@ -48,7 +48,6 @@ class Augmentation(_Strict):
 
     occluded_faces: Share = 0.35
     occluded_plates: Share = 0.0
-    faded_plates: Share = 0.0  # without light or contrast, or flooded with light, as in a recess or in glare
     synthetic_plates: Share = 0.5
     signs: Share = 0.3
     hard_places: Share = 0.5
@@ -71,7 +70,6 @@ class Recipe(_Strict):
     late_from: Share = 0.86  # the share of a stage from which mostly whole pictures are shown
     sampling: dict[str, Positive] = Field(default_factory=dict)  # pattern of a picture's name -> how often it is shown; the first that fits
     object_free_most: Share | None = None  # of all that is shown
-    apart: str | None = None  # the only label that is taught, in a branch of its own
     augmentation: Augmentation = Augmentation()
 
     def said(self, *, minutes: float | None = None, steps: int | None = None, rate: float | None = None, seed: int | None = None, **keys: Any) -> Recipe:

@@ -10,13 +10,13 @@ import pytest
 
 from anonymizer.evaluation import Naming, load_data
 from anonymizer.training.canvas import Composer
-from anonymizer.training.occlusions import FADED_TO, LEAST_SIDE, PLATE_SHARE, fade_plates, occlude_faces, occlude_plates
+from anonymizer.training.occlusions import LEAST_SIDE, PLATE_SHARE, occlude_faces, occlude_plates
 from anonymizer.training.pictures import Pictures
 from anonymizer.training.plates import replace_plates
 from anonymizer.training.recipe import Augmentation, Recipe, Stage
 from tests.evaluation.marked import COLORS, write_yolo
 
-BARE = Augmentation(occluded_faces=0, occluded_plates=0, faded_plates=0, synthetic_plates=0, signs=0, hard_places=0, turned=0, light=False, camera=False)
+BARE = Augmentation(occluded_faces=0, occluded_plates=0, synthetic_plates=0, signs=0, hard_places=0, turned=0, light=False, camera=False)
 RECIPE = Recipe(stages=(Stage(steps=1),))
 
 
@@ -104,7 +104,7 @@ def test_a_turned_head_has_the_box_around_itself() -> None:
 
 def test_nothing_is_drawn_for_labels_that_are_not_trained(tmp_path: Path) -> None:
     """Boards that were marked as plates are no plates here: none may be painted over with one."""
-    always = Augmentation(occluded_faces=1, occluded_plates=1, faded_plates=1, synthetic_plates=1, signs=1, hard_places=0, light=False, camera=False)
+    always = Augmentation(occluded_faces=1, occluded_plates=1, synthetic_plates=1, signs=1, hard_places=0, light=False, camera=False)
     pictures = pictures_of(tmp_path, ("board",), plate="board", face="none")
     drawn, bare = (Composer(pictures, 160, wish)(np.random.default_rng(1)) for wish in (always, BARE))
     assert np.array_equal(drawn[0], bare[0])
@@ -161,22 +161,3 @@ def test_of_an_occluded_plate_what_is_left_is_labelled() -> None:
     assert sides == {0, 1, 2, 3}
     assert occlude_plates(rng, image, rows, share=0.0)[0] is image
     assert occlude_plates(rng, image, rows, share=1.0, plate=2)[1] is rows
-
-
-def test_a_faded_plate_loses_its_contrast_and_nothing_else_does() -> None:
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 255, (200, 300, 3), dtype=np.uint8)
-    rows = np.array([[1, 120, 90, 180, 110], [0, 5, 5, 25, 30]], np.float32)
-    before, tones = image.copy(), []
-    for _ in range(40):
-        faded = fade_plates(rng, image, rows, share=1.0)
-        changed = (faded != before).any(axis=2)
-        changed[86:114, 116:184] = False
-        assert not changed.any()
-        middle = faded[96:104, 130:170].astype(float)
-        assert middle.std() <= before[96:104, 130:170].std() * FADED_TO[1]
-        tones.append(middle.mean())
-    assert np.array_equal(image, before)  # a copy is painted on
-    assert min(tones) < 90 < 160 < max(tones)  # in shadow and in glare
-    assert fade_plates(rng, image, rows, share=0.0) is image
-    assert fade_plates(rng, image, rows, share=1.0, plate=2) is image
