@@ -13,7 +13,10 @@ from anonymizer.errors import ConfigError
 if TYPE_CHECKING:
     from anonymizer.config import LoadedConfig
 
-Detect = Annotated[str | None, typer.Option("--detect", metavar="face,plate|none", help="What to look for, head for those whose face is not seen; none covers nothing but the zones.")]
+Detect = Annotated[
+    str | None,
+    typer.Option("--detect", metavar="face,plate|none", help="What to look for, head for those whose face is not seen; none covers nothing but the zones."),
+]
 PresetName = Annotated[str | None, typer.Option("--preset", metavar="fast|balanced|thorough", help="Detection quality.")]
 ProfileName = Annotated[str, typer.Option("--profile", metavar="NAME", help="A scene's whole configuration: default, street, office, strict, live.")]
 ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="A YAML file of your own, laid over the profile.")]

@@ -87,17 +87,15 @@ _FACE = LabelPolicy(
     mean_share=0.72,
     mean_by_size=((0.03, 0.9), (0.06, 1.38), (0.1, 1.38), (0.2, 0.3), (0.4, 0.3), (0.5, 1.2)),
 )
-_ANY = ((0.0, 1.0),)  # the same factor at every size or score
 _PLATE = LabelPolicy(
     shape="box",
     pad_share=0.05,
     pad_above=0.4,
     pad_px=0.0,
     pad_below=0.3,
-    pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.7), (0.085, 0.1), (0.1, 0.0)),
-    pad_by_score=((0.3, 1.0), (0.77, 0.4), (0.82, 0.0)),
+    pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.9), (0.085, 0.2), (0.1, 0.0)),
+    pad_by_score=((0.3, 1.0), (0.77, 0.55), (0.82, 0.0)),
     mean_share=1.0,
-    mean_by_size=((0.04, 1.0), (0.06, 1.15)),  # larger ones are surer where they are real, and cost the most where they are not
 )
 # What the shipped network of people calls a head is the whole part of a person where the head is: no margin, and believed if most looks see it.
 PART_WITH_HEAD = LabelPolicy(shape="ellipse", pad_share=0.13, pad_px=0.0, pad_by_size=((0.0, 0.0),), mean_share=1.0)
@@ -114,9 +112,7 @@ _FACE_WARY = replace(
     mean_share=0.4,
     mean_by_size=((0.1, 1.0), (0.2, 0.5), (0.4, 0.5), (0.5, 1.0)),
 )
-_PLATE_WARY = replace(
-    _PLATE, pad_px=1.0, pad_above=1.4, pad_below=1.2, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=_ANY, mean_share=0.4, mean_by_size=_ANY
-)
+_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_above=1.4, pad_below=1.2, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=((0.0, 1.0),), mean_share=0.4)
 WARY_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_WARY, "plate": _PLATE_WARY})
 TRUSTED_AFTER = 8
 WARY_TRUSTED_AFTER = 3  # what is believed covers longer, too
@@ -134,9 +130,7 @@ _FACE_ALONE = replace(
     pad_by_size=((0.06, 0.85), (0.2, 1.12), (0.3, 0.65), (0.45, 0.08)),
     pad_by_score=((0.3, 0.7), (0.5, 1.4), (0.7, 1.15), (0.85, 0.65)),
 )
-_PLATE_ALONE = replace(
-    _PLATE, pad_px=1.1, pad_above=1.4, pad_below=1.4, pad_by_size=((0.05, 0.6), (0.08, 0.2), (0.15, 0.0)), pad_by_score=_ANY, mean_by_size=_ANY
-)
+_PLATE_ALONE = replace(_PLATE, pad_px=1.1, pad_above=1.4, pad_below=1.4, pad_by_size=((0.05, 0.6), (0.08, 0.2), (0.15, 0.0)), pad_by_score=((0.0, 1.0),))
 PICTURE_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_ALONE, "plate": _PLATE_ALONE})
 
 

@@ -33,7 +33,7 @@ def test_beyond_the_soft_edge_nothing_changes(name: str, data: st.DataObject, ki
         far = np.ones(before.shape[:2], bool)
         for region in decision.regions:
             left, top, right, bottom = region.xyxy
-            soft = min(max(feather * min(right - left, bottom - top), FEATHER_MIN_PX), FEATHER_MAX_PX) + frame.spread_px
+            soft = min(max(feather * min(right - left, bottom - top), FEATHER_MIN_PX[region.shape]), FEATHER_MAX_PX) + frame.spread_px
             beside = (x + 2**shift_w < left - soft - 2 * cell_w) | (x > right + soft + 2 * cell_w)
             above = (y + 2**shift_h < top - soft - 2 * cell_h) | (y > bottom + soft + 2 * cell_h)
             far &= beside[None] | above[:, None]
