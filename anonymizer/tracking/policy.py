@@ -93,8 +93,8 @@ _PLATE = LabelPolicy(
     pad_above=0.4,
     pad_px=0.0,
     pad_below=0.3,
-    pad_by_size=((0.02, 0.0), (0.035, 0.1), (0.045, 1.0), (0.07, 0.9), (0.085, 0.2), (0.1, 0.0)),
-    pad_by_score=((0.3, 1.0), (0.77, 0.55), (0.82, 0.0)),
+    pad_by_size=((0.02, 0.0), (0.028, 0.3), (0.035, 0.4), (0.045, 1.0), (0.07, 0.7), (0.085, 0.1), (0.1, 0.0)),
+    pad_by_score=((0.3, 1.0), (0.77, 0.7), (0.83, 0.0)),
     mean_share=1.0,
 )
 # What the shipped network of people calls a head is the whole part of a person where the head is: no margin, and believed if most looks see it.
