@@ -73,14 +73,12 @@ class Equipment:
         are missing, altered, or do not find what is in the canary picture.
         """
         weights, preset = config.weights, config.look
-        besides = preset.besides if detectors is None and "face" in config.detect and "face" not in weights else ()
-        besides = tuple(label for label in besides if label not in config.detect)
-        labels = (*config.detect, *besides)
+        labels = config.in_videos if detectors is None else config.detect
         asked = (labels, weights) if detectors is None else ((), {})
         thresholds, alone = (label_thresholds(*asked, config.strictness, config.look.usual_side, alone=one) for one in (False, True))
         untested = () if detectors is not None else untested_labels(labels, weights)
         known = set(labels)
-        shipped = known - set(weights) if detectors is None else set[str]()
+        shipped = known - config.own_labels if detectors is None else set[str]()
         # The tiles of a frame take long enough for one: beside another it could miss its deadline on a slow machine.
         room = config.threads is None and available_cores() > 1 and preset.tile_wh is None
         at_once = _FRAMES_AT_ONCE if detectors is None and room and for_threads(weights) else 1
@@ -117,7 +115,7 @@ class Equipment:
             ),
             picture_policies=_policies(known, PICTURE_LABELS, alone, config, shipped),
             effect=_effect_of(config),
-            besides=besides,
+            besides=labels[len(config.detect) :],
             untested=untested,
             frames_at_once=at_once,
         )

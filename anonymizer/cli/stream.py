@@ -246,7 +246,7 @@ def _camera_words(camera: Camera) -> Iterable[str]:
     reached = f" over {camera.transport}" if scheme_of(camera.url) in ("rtsp", "rtsps") else ""
     yield f"from: {shown_url(camera.url)}{reached}"
     zones = f", {len(config.zones)} zones" if config.zones else ""
-    detected = ", ".join(config.detect) or "zones alone"
+    detected = ", ".join(config.in_videos) or "zones alone"
     yield f"covers: {detected}{zones}; {config.preset}, strictness {config.strictness}, {config.effect.kind}, look-ahead {camera.lookahead_s} s"
     if config.audio != "drop":
         yield f"sound: {'kept' if config.audio == 'keep' else 'voices disguised'}"

@@ -200,7 +200,7 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _something_is_covered(self) -> Config:
-        known = {*SHIPPED_LABELS, *(label for labels in self.weights for label in labels.split(","))}
+        known = {*SHIPPED_LABELS, *self.own_labels}
         for label in self.detect:
             if label not in known:
                 near = difflib.get_close_matches(label, SHIPPED_LABELS, n=1)
@@ -216,6 +216,17 @@ class Config(_Section):
     def look(self) -> Preset:
         """What the preset stands for."""
         return PRESETS[self.preset]
+
+    @property
+    def own_labels(self) -> frozenset[str]:
+        """The labels that weights of somebody's own find."""
+        return frozenset(label for labels in self.weights for label in labels.split(","))
+
+    @property
+    def in_videos(self) -> tuple[str, ...]:
+        """What is looked for in videos: what `detect` says and, where it says faces that the shipped weights find, what the preset adds."""
+        adds = "face" in self.detect and "face" not in self.own_labels
+        return (*self.detect, *(label for label in self.look.besides if adds and label not in self.detect))
 
     def padding_of(self, label: str) -> float:
         """The padding of a label; one without an entry gets the largest there is."""

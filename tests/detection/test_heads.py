@@ -64,6 +64,12 @@ def test_shipped_weights_find_the_head_of_somebody_whose_face_is_blurred():
     assert (head[2:] > (right, (top + bottom) / 2)).all()
 
 
+def test_who_names_weights_for_faces_gets_no_heads_besides():
+    told = load_config({"preset": "thorough", "weights": {"face,plate": "mine.onnx"}}).config
+    assert told.in_videos == ("face", "plate")
+    assert told.own_labels == {"face", "plate"}
+
+
 def test_a_head_whose_face_is_seen_is_not_covered_besides(thorough):
     rgb, _ = canary()
     observation = thorough.observe(Picture(0, rgb, Geometry((rgb.shape[1], rgb.shape[0]))))
