@@ -12,7 +12,7 @@ from anonymizer.redaction.grid import Grid, Sheet, Window
 from anonymizer.types import Decision, Region
 
 # Narrower looks cut out, wider takes more picture than it gives; by eye. Around a plate of 10 px every tenth of a pixel is 3 % of it.
-FEATHER_MIN_PX = {"ellipse": 2.0, "box": 1.5}
+FEATHER_MIN_PX = {"ellipse": 2.0, "box": 1.5, "frame": 2.0}
 FEATHER_MAX_PX = 12.0
 # The fill follows its surroundings in nothing smaller than this share of the shorter side. Followed to the pixel, the dark frame around a plate went
 # on in its cover: on 720p clips a third of the plates that a bench could read, and a quarter of the faces, was that. Of a plate a tenth of the

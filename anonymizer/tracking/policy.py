@@ -112,7 +112,7 @@ _FACE_WARY = replace(
     mean_share=0.4,
     mean_by_size=((0.1, 1.0), (0.2, 0.5), (0.4, 0.5), (0.5, 1.0)),
 )
-_PLATE_WARY = replace(_PLATE, pad_px=1.0, pad_above=1.4, pad_below=1.2, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=((0.0, 1.0),), mean_share=0.4)
+_PLATE_WARY = replace(_PLATE, pad_px=1.3, pad_above=1.4, pad_below=1.2, pad_by_size=((0.02, 2.0), (0.08, 1.2)), pad_by_score=((0.0, 1.0),), mean_share=0.4)
 WARY_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({**DEFAULT_LABELS, "face": _FACE_WARY, "plate": _PLATE_WARY})
 TRUSTED_AFTER = 8
 WARY_TRUSTED_AFTER = 3  # what is believed covers longer, too
