@@ -1,0 +1,45 @@
+"""The shipped network of people is Megvii's, decoded, and its card says what it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+from anonymizer.detection.model_store import TRUSTED_SHA256
+from anonymizer.evaluation import LabelledPicture, TrueBox
+from anonymizer.types import Detections
+from tests.conftest import SHARED, needs_shared
+from tests.evaluation.marked import draw
+from tests.training.marked_sets import needs_extra
+
+pytestmark = needs_extra
+
+
+@needs_shared
+def test_the_shipped_weights_can_be_made_again() -> None:
+    from anonymizer.training.people import people_of
+
+    assert hashlib.sha256(people_of((SHARED / "weights/yolox_nano.onnx").read_bytes())).hexdigest() == TRUSTED_SHA256["people"]
+
+
+class Heads:
+    name, labels = "heads", ("head",)
+
+    def detect(self, pictures):  # type: ignore[no-untyped-def]
+        return [Detections.of([[0, 0, 40, 40], [60, 0, 100, 40]], [0.9, 0.7], "head") for _ in pictures]
+
+
+def test_a_head_is_right_if_a_marked_face_lies_in_it(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from PIL import Image
+
+    from anonymizer.training.people import measured
+
+    path = tmp_path / "street.png"
+    Image.fromarray(draw((128, 64))).save(path)
+    face = frozenset({"face"})
+    marked = LabelledPicture(path, (TrueBox("face", (10, 10, 30, 30)), TrueBox("face", (45, 45, 55, 55))), face, frozenset(), "street")
+    empty = LabelledPicture(path, (), face, face, "street")
+    figures = measured(Heads(), [marked, empty])
+    assert (figures["faces"], figures["faces_in_a_head_percent"], figures["heads_a_picture_without_faces"]) == (2, 50.0, 2.0)
+    assert np.isclose([point["precision"] for point in figures["precision"]], [0.0, 1.0]).all()
