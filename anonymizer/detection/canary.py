@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.detection.detector import Detector
-from anonymizer.detection.heads import middles_in
-from anonymizer.detection.nms import areas, intersections
+from anonymizer.detection.nms import areas, intersections, middles_in
 from anonymizer.detection.observe import check_answer
 from anonymizer.detection.watchdog import answer_within
 from anonymizer.errors import ModelError

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymizer.detection.detector import Detector
+from anonymizer.detection.nms import middles_in
 from anonymizer.types import Detections
 
 LABEL, TASK = "head", "people"
@@ -49,10 +50,3 @@ def without_known_heads(seen: Detections, face_from: float) -> Detections:
     faces = seen.where((seen.label == "face") & (seen.score >= face_from)).xyxy
     known = np.logical_or.reduce(middles_in(seen.xyxy, faces), axis=1)
     return seen.where(~((seen.label == LABEL) & known))
-
-
-def middles_in(xyxy: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Which boxes [N, 4] hold the middles of which others [M, 4], as [N, M]."""
-    x, y = ((others[:, :2] + others[:, 2:]) / 2).T
-    left, top, right, bottom = (edge[:, None] for edge in xyxy.T)
-    return np.asarray((x >= left) & (x <= right) & (y >= top) & (y <= bottom), np.bool_)

@@ -33,6 +33,13 @@ def intersections(one: NDArray[np.float32], others: NDArray[np.float32]) -> NDAr
     return np.asarray(np.maximum(width, 0) * np.maximum(height, 0))
 
 
+def middles_in(xyxy: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which boxes [N, 4] hold the middles of which others [M, 4], as [N, M]; right and lower edges are outside."""
+    x, y = ((others[:, :2] + others[:, 2:]) / 2).T
+    left, top, right, bottom = (edge[:, None] for edge in xyxy.T)
+    return np.asarray((x >= left) & (x < right) & (y >= top) & (y < bottom), np.bool_)
+
+
 def suppressed(xyxy: NDArray[np.float32], score: NDArray[np.float32], iou: float = IOU) -> NDArray[np.intp]:
     """Indices of the boxes [N, 4] that stay, best first.
 

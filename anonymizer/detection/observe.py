@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from anonymizer.detection.detector import Detector
 from anonymizer.detection.doubt import doubted
 from anonymizer.detection.heads import without_known_heads
-from anonymizer.detection.nms import fused, in_company
+from anonymizer.detection.nms import fused, in_company, middles_in
 from anonymizer.detection.schedule import LookPlan
 from anonymizer.detection.second_look import confirmed
 from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views, without_near_faces, without_unsure_large
@@ -98,12 +98,10 @@ def check_answer(answer: list[Detections], pictures: int, detector: Detector) ->
 
 def _in_zones(xyxy: NDArray[np.float32], picture: Picture, look: LookPlan) -> NDArray[np.bool_]:
     """Which boxes of the picture have their centre in an ignore zone."""
-    inside = np.zeros(len(xyxy), bool)
-    displayed = np.asarray(picture.geometry.displayed_wh, np.float32)
-    centre = (xyxy[:, :2] + xyxy[:, 2:]) / 2 * (displayed / (picture.rgb.shape[1], picture.rgb.shape[0]))
-    for left, top, right, bottom in look.ignore_zones_xyxy:
-        inside |= (centre >= (left, top)).all(axis=1) & (centre < (right, bottom)).all(axis=1)
-    return inside
+    displayed = np.asarray(picture.geometry.displayed_wh * 2, np.float32)
+    scale = displayed / np.tile((picture.rgb.shape[1], picture.rgb.shape[0]), 2)
+    zones = np.asarray(look.ignore_zones_xyxy, np.float32).reshape(-1, 4)
+    return np.asarray(np.logical_or.reduce(middles_in(zones, np.asarray(xyxy * scale, np.float32)), axis=0), np.bool_)
 
 
 def _coded(seen: Detections, picture: Picture) -> Detections:

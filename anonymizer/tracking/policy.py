@@ -98,6 +98,7 @@ _PLATE = LabelPolicy(
     mean_share=1.0,
 )
 # What the shipped network of people calls a head is the whole part of a person where the head is: no margin, and believed if most looks see it.
+# Its share is the usual padding all the same, lest that be taken for a wish beyond it, which is added in full.
 PART_WITH_HEAD = LabelPolicy(shape="ellipse", pad_share=0.13, pad_px=0.0, pad_by_size=((0.0, 0.0),), mean_share=1.0)
 DEFAULT_LABELS: Mapping[str, LabelPolicy] = MappingProxyType({"face": _FACE, "head": LabelPolicy(shape="ellipse", pad_share=0.13), "plate": _PLATE})
 

@@ -18,7 +18,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from anonymizer.detection import Detector
-from anonymizer.detection.heads import LABEL, TASK, HeadDetector, middles_in
+from anonymizer.detection.heads import LABEL, TASK, HeadDetector
+from anonymizer.detection.nms import middles_in
 from anonymizer.detection.onnx_network import OnnxNetwork
 from anonymizer.detection.yolo import YoloDetector
 from anonymizer.evaluation import LabelledPicture, Naming, load_data, rgb_of, rising_shares
