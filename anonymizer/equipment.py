@@ -17,15 +17,21 @@ import numpy as np
 
 from anonymizer.config import Config, Span, Zone, config_hash
 from anonymizer.detection import (
+    USUAL_TRUST,
+    VEHICLE,
+    WARY_TRUST,
     Detector,
     LookPlan,
     Thresholds,
+    VehicleTrust,
     available_cores,
     for_threads,
     label_thresholds,
     load_detectors,
+    load_vehicles,
     observe,
     untested_labels,
+    vehicles_card,
     weights_sha256,
 )
 from anonymizer.errors import ConfigError
@@ -60,6 +66,7 @@ class Equipment:
     picture_policies: Mapping[str, LabelPolicy]  # in the place of `policy.labels` for a picture that stands alone
     effect: Effect
     besides: tuple[str, ...] = ()  # labels that the preset looks for in videos, beside those asked for
+    vehicles: Detector | None = None  # what speaks for unsure plates and against them
     untested: tuple[str, ...] = ()  # labels of whose weights nobody knows whether they see
     frames_at_once: int = 1  # how many frames of a file are looked at side by side
 
@@ -84,6 +91,7 @@ class Equipment:
         at_once = _FRAMES_AT_ONCE if detectors is None and room and for_threads(weights) else 1
         if detectors is None:
             detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s) if seeing else ()
+        trust = (WARY_TRUST if preset.is_wary else USUAL_TRUST) if preset.with_vehicles and "plate" in shipped else None
         if seeing:
             known = {label for detector in detectors for label in detector.labels}
         policies = _policies(known, WARY_LABELS if preset.is_wary else DEFAULT_LABELS, thresholds, config, shipped)
@@ -99,9 +107,10 @@ class Equipment:
                 least_alone=preset.least_alone,
                 in_turn=preset.in_turn,
                 is_confirmed=True,
-                weak=_returned_from(policies),
+                weak=_returned_from(policies, trust),
                 ignore_zones_xyxy=tuple(zone.xyxy for zone in config.ignore_zones if zone.span is None),
                 face_from=_faces_known_from(policies, shipped),
+                vehicles=trust,
                 deadline_s=config.timeout_s,
             ),
             policy=TrackingPolicy(
@@ -116,6 +125,7 @@ class Equipment:
             picture_policies=_policies(known, PICTURE_LABELS, alone, config, shipped),
             effect=_effect_of(config),
             besides=labels[len(config.detect) :],
+            vehicles=load_vehicles(threads=config.threads, timeout_s=config.timeout_s) if trust and seeing else None,
             untested=untested,
             frames_at_once=at_once,
         )
@@ -123,7 +133,7 @@ class Equipment:
     def for_picture(self, size_wh: tuple[int, int]) -> Equipment:
         """The same for a picture of that size that stands alone: more is believed, and covers are wider, as no neighbours in time help."""
         labels = self.picture_policies
-        look = replace(self.look.alone(size_wh), mirrored=self.config.look.mirrored, weak=_returned_from(labels))
+        look = replace(self.look.alone(size_wh), mirrored=self.config.look.mirrored, weak=_returned_from(labels, None))
         detectors = tuple(detector for detector in self.detectors if not set(detector.labels) <= set(self.besides))
         return replace(self, detectors=detectors, look=look, policy=replace(self.policy, labels=labels, look_long_side=look.long_side))
 
@@ -134,7 +144,7 @@ class Equipment:
         """
         timed = [zone.xyxy for zone in self.config.ignore_zones if zone.span is not None and shown_s is not None and is_within(zone, *shown_s)]
         look = replace(self.look, ignore_zones_xyxy=(*self.look.ignore_zones_xyxy, *timed)) if timed else self.look
-        return observe(picture, self.detectors, look, part)
+        return observe(picture, self.detectors, look, part, self.vehicles)
 
     def tracker_for(self, geometry: Geometry, frame_rate: Fraction | None) -> Tracker:
         """A tracker for one stream. Zones are not its matter: `zones_for`."""
@@ -167,7 +177,8 @@ class Equipment:
     @property
     def hashes(self) -> tuple[str, dict[str, str]]:
         """The configuration's hash, and each label's weights'."""
-        return config_hash(self.config), weights_sha256(self.labels, self.config.weights)
+        beside = {VEHICLE: vehicles_card().sha256} if self.look.vehicles else {}
+        return config_hash(self.config), {**beside, **weights_sha256(self.labels, self.config.weights)}
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -192,14 +203,17 @@ def _policies(
     return found
 
 
-def _returned_from(policies: Mapping[str, LabelPolicy]) -> dict[str, float]:
-    """Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not."""
-    return {label: policy.weak_score / 2 for label, policy in policies.items()}
+def _returned_from(policies: Mapping[str, LabelPolicy], trust: VehicleTrust | None) -> dict[str, float]:
+    """Lower than what continues a track: several boxes of one thing, each too weak, are fused to one that is not, and vehicles speak for plates."""
+    return {label: policy.weak_score / (trust.most if trust and label == "plate" else 2) for label, policy in policies.items()}
 
 
 def _faces_known_from(policies: Mapping[str, LabelPolicy], shipped: Container[str]) -> float:
-    """The score of a face that says whose head it is; infinity where heads are found by weights of somebody else, who may mean all of them."""
-    return policies["face"].weak_score if {"face", "head"} <= set(policies) and "head" in shipped else inf
+    """The score of a face that says whose head it is; infinity where heads are found by weights of somebody else, who may mean all of them.
+
+    A weak face does not: where its track is not believed, nothing would be covered at all.
+    """
+    return policies["face"].strong_score if {"face", "head"} <= set(policies) and "head" in shipped else inf
 
 
 def _effect_of(config: Config) -> Effect:

@@ -20,6 +20,7 @@ class Preset:
     in_turn: bool = False  # frames of a video that need no tiles get one of the two sizes each, in turn
     is_wary: bool = False  # covers in videos are wider, and more is believed
     besides: tuple[str, ...] = ()  # labels that are looked for in videos besides, where faces are
+    with_vehicles: bool = False  # which speak for unsure plates in videos, and against them
     about: str = ""
 
     @property
@@ -36,6 +37,7 @@ PRESETS: Mapping[str, Preset] = {
         coarse_side=640,
         least_alone=640,
         in_turn=True,
+        with_vehicles=True,
         about="pictures of 640 and of up to 1280 px, frame by frame in turn: what most footage needs",
     ),
     "thorough": Preset(
@@ -47,6 +49,7 @@ PRESETS: Mapping[str, Preset] = {
         in_turn=True,
         is_wary=True,
         besides=("head",),
+        with_vehicles=True,
         about="wider covers, in videos heads of people whose face is not seen, and pictures of up to 3840 px, whole and in tiles"
         " of 1280: small and far objects; above 1280 px several times the time",
     ),

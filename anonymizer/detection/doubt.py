@@ -20,7 +20,7 @@ _FACE_DOUBT_LEFT = 0.8  # where a second look has not confirmed them already
 # Of the picture's pixels, not its side: in a small picture a plate of the same share is a blur, and nobody is sure of it.
 _PLATE_PX, _PLATE_DOUBT = (34.0, 60.0), 0.35  # signs, windows, posters
 _TALL, _TALL_DOUBT = 1.2, 0.6  # so many times higher than wide: lamps and pillars
-_SURE = 0.6  # From this score on nothing is doubted.
+SURE = 0.6  # From this score on nothing is doubted.
 
 
 def doubted(found: Detections, long_side: int, *, is_confirmed: bool = False) -> Detections:
@@ -40,7 +40,7 @@ def doubted(found: Detections, long_side: int, *, is_confirmed: bool = False) ->
         np.where(plates, _grown(side, _PLATE_PX, _PLATE_DOUBT), 1.0),
     )
     factor = np.where(plates & (height > _TALL * width), factor * _TALL_DOUBT, factor)
-    score = np.where(found.score < _SURE, found.score * factor, found.score)
+    score = np.where(found.score < SURE, found.score * factor, found.score)
     return Detections(found.xyxy, score.astype(np.float32), found.label)
 
 

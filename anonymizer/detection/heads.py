@@ -14,7 +14,7 @@ from anonymizer.detection.detector import Detector
 from anonymizer.detection.nms import middles_in
 from anonymizer.types import Detections
 
-LABEL, TASK = "head", "people"
+LABEL = "head"
 # The part of a person in which the head is, the lesser of: of who is seen to the chest, and of who stands.
 _OF_HEIGHT, _OF_WIDTH = 0.6, 0.75
 

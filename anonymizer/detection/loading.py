@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from anonymizer.detection import vehicles
 from anonymizer.detection.canary import FOREIGN_MIN_IOU, canary, require_canary, require_head
 from anonymizer.detection.detector import Detector
-from anonymizer.detection.heads import TASK, HeadDetector
+from anonymizer.detection.heads import HeadDetector
 from anonymizer.detection.model_store import ModelCard, card_beside, shipped_models, verify
 from anonymizer.detection.onnx_network import OnnxNetwork
 from anonymizer.detection.open_vocabulary import how_to_tell
@@ -22,6 +23,7 @@ from anonymizer.regular import read_regular
 
 _MOST_ALIKE = 20  # Nobody means all of COCO's eighty classes by one label.
 _NEAR = 0.75  # of difflib: "screan" is nearly "screen", and "face" not nearly "surface"
+PEOPLE_VEHICLES = "people and vehicles"  # the task of the network that finds both
 _MOST_BYTES = 1 << 31  # An ONNX file is one protobuf message, which cannot be longer.
 
 
@@ -41,6 +43,16 @@ def load_detectors(labels: Sequence[str], weights: Mapping[str, str], *, threads
         else:
             detectors.append(_foreign(Path(source).expanduser(), wanted, threads, timeout_s))
     return tuple(detectors)
+
+
+def vehicles_card() -> ModelCard:
+    """Of the shipped network that finds whole vehicles."""
+    return next(card for card in shipped_models() if card.task == PEOPLE_VEHICLES)
+
+
+def load_vehicles(*, threads: int | None = None, timeout_s: float = TIMEOUT_S) -> Detector:
+    """What finds whole vehicles (`vehicles`); ModelError as for `load_detectors`."""
+    return _heads_and_vehicles(vehicles_card(), threads, timeout_s)[1]
 
 
 def for_threads(weights: Mapping[str, str]) -> bool:
@@ -111,14 +123,20 @@ def _shipped(card: ModelCard, wanted: Sequence[str], threads: int | None, timeou
     """A model of ours, checked by hash and canary."""
     if missing := [label for label in wanted if label not in card.labels]:
         raise ConfigError(f"the model {card.name} does not find '{missing[0]}'", hint=f"it finds {', '.join(card.labels)}")
+    if card.task == PEOPLE_VEHICLES:
+        return _heads_and_vehicles(card, threads, timeout_s)[0]
     network = OnnxNetwork(verify(card), card.name, threads=threads, timeout_s=timeout_s)
-    if card.task == TASK:
-        heads = HeadDetector(YoloDetector(network, {"person": [0]}))
-        require_head(heads, timeout_s)
-        return heads
     detector = YoloDetector(network, {label: [card.labels.index(label)] for label in wanted})
     require_canary(detector, timeout_s)
     return detector
+
+
+def _heads_and_vehicles(card: ModelCard, threads: int | None, timeout_s: float) -> tuple[Detector, Detector]:
+    """The detectors of one network, which shows by a head that it sees: no vehicle is in the canary."""
+    network = OnnxNetwork(verify(card), card.name, threads=threads, timeout_s=timeout_s)
+    heads = HeadDetector(YoloDetector(network, {"person": [0]}))
+    require_head(heads, timeout_s)
+    return heads, YoloDetector(network, {vehicles.LABEL: [1]})
 
 
 def _foreign(path: Path, wanted: Sequence[str], threads: int | None, timeout_s: float) -> Detector:

@@ -14,28 +14,34 @@ from anonymizer.detection.nms import fused, in_company, middles_in
 from anonymizer.detection.schedule import LookPlan
 from anonymizer.detection.second_look import confirmed
 from anonymizer.detection.tiling import both_ways, by_size, coarse_view, merged, views, without_near_faces, without_unsure_large
+from anonymizer.detection.vehicles import unsure_plates, weighed
 from anonymizer.detection.watchdog import answer_within
 from anonymizer.errors import ModelError
 from anonymizer.types import Detections, Observation, Part, Picture
 
 
-def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan, part: Part = "all") -> Observation:
+def observe(picture: Picture, detectors: Sequence[Detector], look: LookPlan, part: Part = "all", vehicles: Detector | None = None) -> Observation:
     """Look at the whole frame with every detector; one that raises, hangs or answers nonsense fails the frame.
 
-    `part` leaves out one of the look's two sizes (`Turns`), never a part of the picture; where there are tiles, nothing.
+    `part` leaves out one of the look's two sizes (`Turns`), never a part of the picture; where there are tiles, nothing. `vehicles` tells what speaks
+    for unsure plates and against them, and is asked only where there are some.
 
     Boxes are those of the coded frame, clipped to it. No detectors found nothing: that is what `--detect none` asks.
     A failed observation is the last one: a detector that hangs is left behind in its thread and must not be asked again.
     """
     found: list[Detections] = []
-    for detector in detectors:
-        try:
+    asked = ""
+    try:
+        for detector in detectors:
+            asked = detector.name
             found.append(_seen(picture.rgb, detector, look, part))
-        except ModelError as error:
-            return Observation(picture.frame_index, None, failure=error.problem)
-        except Exception as error:  # a detector is anybody's code: whatever it raises, it has not looked
-            return Observation(picture.frame_index, None, failure=f"{detector.name}: {type(error).__name__}: {error}")
-    seen = without_known_heads(Detections.joined(found), look.face_from)
+        asked = asked if vehicles is None else vehicles.name
+        seen = _weighed(Detections.joined(found), picture.rgb, vehicles, look)
+    except ModelError as error:
+        return Observation(picture.frame_index, None, failure=error.problem)
+    except Exception as error:  # a detector is anybody's code: whatever it raises, it has not looked
+        return Observation(picture.frame_index, None, failure=f"{asked}: {type(error).__name__}: {error}")
+    seen = without_known_heads(seen, look.face_from)
     wanted = ~_in_zones(seen.xyxy, picture, look)
     return Observation(picture.frame_index, _coded(seen.where(wanted), picture), ignored=int(np.count_nonzero(~wanted)), part=part)
 
@@ -71,7 +77,17 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
     seen = fused(seen)
     if look.is_confirmed:
         seen = confirmed(seen, rgb, look.coarse_side, lambda small: _answered([small], detector, look)[0])
-    return doubted(in_company(seen), max(size_wh), is_confirmed=look.is_confirmed)
+    return in_company(seen)
+
+
+def _weighed(seen: Detections, rgb: NDArray[np.uint8], vehicles: Detector | None, look: LookPlan) -> Detections:
+    """The same boxes with the scores that count: what is doubtful has less, a faint plate that a vehicle speaks for has more."""
+    long_side = max(rgb.shape[:2])
+    doubtful = doubted(seen, long_side, is_confirmed=look.is_confirmed)
+    if vehicles is None or look.vehicles is None or not unsure_plates(seen).any():
+        return doubtful
+    (around,) = _answered([rgb], vehicles, look)
+    return weighed(seen, doubtful.score, around, long_side, look.vehicles)
 
 
 def _answered(pictures: list[NDArray[np.uint8]], detector: Detector, look: LookPlan) -> list[Detections]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import inf
 
+from anonymizer.detection.vehicles import VehicleTrust
 from anonymizer.types import Part
 
 Box = tuple[float, float, float, float]
@@ -27,8 +28,8 @@ class LookPlan:
     is a face (`second_look`). `weak` holds, for each label, the score
     from which detections are returned (a label without one: all); which of them are strong is not decided here.
     `ignore_zones_xyxy` are boxes of the displayed picture at full size: what has its centre in one is dropped and
-    counted. Heads in which a face of at least `face_from` lies are left out (`heads`). `deadline_s` bounds one detector's look at
-    one frame, for detectors that have no clock of their own.
+    counted. Heads in which a face of at least `face_from` lies are left out (`heads`). `vehicles` says how far those speak for unsure plates.
+    `deadline_s` bounds one detector's look at one frame, for detectors that have no clock of their own.
     """
 
     long_side: int = 960
@@ -43,6 +44,7 @@ class LookPlan:
     weak: Mapping[str, float] = field(default_factory=dict)
     ignore_zones_xyxy: tuple[Box, ...] = ()
     face_from: float = inf
+    vehicles: VehicleTrust | None = None
     deadline_s: float = 60.0
 
     def __post_init__(self) -> None:
@@ -70,7 +72,7 @@ class LookPlan:
         >>> [LookPlan(960, coarse_side=640, least_alone=640).alone(size).long_side for size in ((640, 480), (1600, 900), (4000, 3000))]
         [640, 800, 960]
         """
-        alone = replace(self, near_side=None, is_confirmed=False)
+        alone = replace(self, near_side=None, is_confirmed=False, vehicles=None)
         if self.least_alone is None:
             return alone
         fine = min(self.near_side or self.long_side, max(self.least_alone, max(size_wh) // 2))

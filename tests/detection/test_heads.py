@@ -86,9 +86,9 @@ def test_heads_found_by_somebody_s_own_weights_stay():
 
 def test_thorough_looks_for_heads_in_videos_and_not_in_pictures(thorough):
     assert thorough.labels == ("face", "plate", "head")
-    assert thorough.hashes[1].keys() == {"face", "plate", "head"}
+    assert thorough.hashes[1].keys() == {"face", "plate", "head", "vehicle"}
     names = [detector.name for detector in thorough.detectors]
-    assert names == ["face_plate", "people"]
+    assert names == ["face_plate", "people_vehicles"]
     assert [detector.name for detector in thorough.for_picture((640, 480)).detectors] == ["face_plate"]
 
 

@@ -26,7 +26,7 @@ def test_every_network_has_a_card_and_every_card_a_network():
 @pytest.mark.parametrize("card", shipped_models(), ids=lambda card: card.name)
 def test_card_speaks_of_its_file(card):
     assert len(verify(card)) == card.size_bytes
-    assert card.licence == {"face_plate": "AGPL-3.0-or-later", "people": "Apache-2.0"}[card.name]
+    assert card.licence == {"face_plate": "AGPL-3.0-or-later", "people_vehicles": "Apache-2.0"}[card.name]
     assert card.data
     assert card.recipe
     assert set(card.calibration) == set(card.labels)

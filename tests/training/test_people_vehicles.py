@@ -1,4 +1,4 @@
-"""The shipped network of people is Megvii's, decoded, and its card says what it was made of."""
+"""The shipped network of people and vehicles is Megvii's, decoded, and its card says what it was made of."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ pytestmark = needs_extra
 
 @needs_shared
 def test_the_shipped_weights_can_be_made_again() -> None:
-    from anonymizer.training.people import people_of
+    from anonymizer.training.people_vehicles import people_and_vehicles_of
 
-    assert hashlib.sha256(people_of((SHARED / "weights/yolox_nano.onnx").read_bytes())).hexdigest() == TRUSTED_SHA256["people"]
+    assert hashlib.sha256(people_and_vehicles_of((SHARED / "weights/yolox_nano.onnx").read_bytes())).hexdigest() == TRUSTED_SHA256["people_vehicles"]
 
 
 class Heads:
@@ -33,7 +33,7 @@ class Heads:
 def test_a_head_is_right_if_a_marked_face_lies_in_it(tmp_path) -> None:  # type: ignore[no-untyped-def]
     from PIL import Image
 
-    from anonymizer.training.people import measured
+    from anonymizer.training.people_vehicles import measured
 
     path = tmp_path / "street.png"
     Image.fromarray(draw((128, 64))).save(path)
