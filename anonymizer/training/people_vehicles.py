@@ -51,7 +51,7 @@ def people_and_vehicles_of(yolox: bytes) -> bytes:
         "axis": np.array([2], np.int64),
     }
     classes = [FIRST + at for at in (PERSON, *VEHICLES)]
-    constants |= {f"at_{at}": np.array([at], np.int64) for at in {0, 2, 4, 5, *classes, *(at + 1 for at in classes)}}
+    constants |= {f"at_{at}": np.array([at], np.int64) for at in sorted({0, 2, 4, 5, *classes, *(at + 1 for at in classes)})}
     body.initializer.extend(numpy_helper.from_array(np.asarray(value), f"kept_{name}") for name, value in constants.items())
     nodes: list[onnx.NodeProto] = []
 

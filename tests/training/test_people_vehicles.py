@@ -43,3 +43,23 @@ def test_a_head_is_right_if_a_marked_face_lies_in_it(tmp_path) -> None:  # type:
     figures = measured(Heads(), [marked, empty])
     assert (figures["faces"], figures["faces_in_a_head_percent"], figures["heads_a_picture_without_faces"]) == (2, 50.0, 2.0)
     assert np.isclose([point["precision"] for point in figures["precision"]], [0.0, 1.0]).all()
+
+
+class Vehicles:
+    name, labels = "vehicles", ("vehicle",)
+
+    def detect(self, pictures):  # type: ignore[no-untyped-def]
+        return [Detections.of([[0, 0, 60, 40], [60, 0, 120, 40]], [0.9, 0.1], "vehicle") for _ in pictures]
+
+
+def test_a_marked_plate_lies_in_a_vehicle_that_counts_and_where_its_plate_may_be(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    from PIL import Image
+
+    from anonymizer.training.people_vehicles import share_in_vehicles
+
+    path = tmp_path / "street.png"
+    Image.fromarray(draw((128, 64))).save(path)
+    label = frozenset({"plate"})
+    boxes = ((20, 30, 35, 36), (20, 2, 35, 8), (80, 30, 95, 36), (100, 50, 115, 56))  # at its bumper, on its roof, on one unsure, beside
+    marked = LabelledPicture(path, tuple(TrueBox("plate", box) for box in boxes), label, frozenset(), "street")
+    assert share_in_vehicles(Vehicles(), [marked]) == 25.0
