@@ -38,7 +38,7 @@ PRESETS: Mapping[str, Preset] = {
         least_alone=640,
         in_turn=True,
         with_vehicles=True,
-        about="pictures of 640 and of up to 1280 px, frame by frame in turn: what most footage needs",
+        about="pictures of 640 and of up to 1280 px, frame by frame in turn, and in videos what vehicles say of unsure plates: what most footage needs",
     ),
     "thorough": Preset(
         3840,
@@ -50,7 +50,7 @@ PRESETS: Mapping[str, Preset] = {
         is_wary=True,
         besides=("head",),
         with_vehicles=True,
-        about="wider covers, in videos heads of people whose face is not seen, and pictures of up to 3840 px, whole and in tiles"
+        about="wider covers, in videos heads of people whose face is not seen and more of what may be a vehicle's plate, and pictures of up to 3840 px, whole and in tiles"
         " of 1280: small and far objects; above 1280 px several times the time",
     ),
 }
