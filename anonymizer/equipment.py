@@ -17,9 +17,6 @@ import numpy as np
 
 from anonymizer.config import Config, Span, Zone, config_hash
 from anonymizer.detection import (
-    USUAL_TRUST,
-    VEHICLE,
-    WARY_TRUST,
     Detector,
     LookPlan,
     Thresholds,
@@ -31,6 +28,7 @@ from anonymizer.detection import (
     load_vehicles,
     observe,
     untested_labels,
+    vehicle_trust,
     vehicles_card,
     weights_sha256,
 )
@@ -91,7 +89,7 @@ class Equipment:
         at_once = _FRAMES_AT_ONCE if detectors is None and room and for_threads(weights) else 1
         if detectors is None:
             detectors = load_detectors(labels, weights, threads=config.threads, timeout_s=config.timeout_s) if seeing else ()
-        trust = (WARY_TRUST if preset.is_wary else USUAL_TRUST) if preset.with_vehicles and "plate" in shipped else None
+        trust = vehicle_trust(config.strictness, is_wary=preset.is_wary) if preset.with_vehicles and "plate" in shipped else None
         if seeing:
             known = {label for detector in detectors for label in detector.labels}
         policies = _policies(known, WARY_LABELS if preset.is_wary else DEFAULT_LABELS, thresholds, config, shipped)
@@ -176,8 +174,8 @@ class Equipment:
 
     @property
     def hashes(self) -> tuple[str, dict[str, str]]:
-        """The configuration's hash, and each label's weights'."""
-        beside = {VEHICLE: vehicles_card().sha256} if self.look.vehicles else {}
+        """The configuration's hash, and each label's weights'; those that find vehicles, which are no label, stand under their name."""
+        beside = {vehicles_card().name: vehicles_card().sha256} if self.look.vehicles else {}
         return config_hash(self.config), {**beside, **weights_sha256(self.labels, self.config.weights)}
 
     @property

@@ -50,7 +50,7 @@ PRESETS: Mapping[str, Preset] = {
         is_wary=True,
         besides=("head",),
         with_vehicles=True,
-        about="wider covers, in videos heads of people whose face is not seen and more of what may be a vehicle's plate, and pictures of up to 3840 px, whole and in tiles"
-        " of 1280: small and far objects; above 1280 px several times the time",
+        about="wider covers, in videos heads of people whose face is not seen and more of what may be a vehicle's plate,"
+        " and pictures of up to 3840 px, whole and in tiles of 1280: small and far objects; above 1280 px several times the time",
     ),
 }

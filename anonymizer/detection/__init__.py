@@ -7,14 +7,10 @@ from anonymizer.detection.observe import observe
 from anonymizer.detection.schedule import LookPlan, Turns
 from anonymizer.detection.session import available_cores
 from anonymizer.detection.thresholds import STRICTNESS_WORDS, Thresholds, strictness_of
-from anonymizer.detection.vehicles import LABEL as VEHICLE
-from anonymizer.detection.vehicles import USUAL_TRUST, WARY_TRUST, VehicleTrust
+from anonymizer.detection.vehicles import VehicleTrust, vehicle_trust
 
 __all__ = [
     "STRICTNESS_WORDS",
-    "USUAL_TRUST",
-    "VEHICLE",
-    "WARY_TRUST",
     "Detector",
     "LookPlan",
     "ModelCard",
@@ -30,6 +26,7 @@ __all__ = [
     "shipped_models",
     "strictness_of",
     "untested_labels",
+    "vehicle_trust",
     "vehicles_card",
     "verify",
     "weights_sha256",

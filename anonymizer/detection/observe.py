@@ -82,12 +82,14 @@ def _seen(rgb: NDArray[np.uint8], detector: Detector, look: LookPlan, part: Part
 
 def _weighed(seen: Detections, rgb: NDArray[np.uint8], vehicles: Detector | None, look: LookPlan) -> Detections:
     """The same boxes with the scores that count: what is doubtful has less, a faint plate that a vehicle speaks for has more."""
-    long_side = max(rgb.shape[:2])
-    doubtful = doubted(seen, long_side, is_confirmed=look.is_confirmed)
-    if vehicles is None or look.vehicles is None or not unsure_plates(seen).any():
+    size_wh = (rgb.shape[1], rgb.shape[0])
+    doubtful = doubted(seen, max(size_wh), is_confirmed=look.is_confirmed)
+    if look.vehicles is None or not unsure_plates(seen).any():
         return doubtful
+    if vehicles is None:
+        raise ModelError("plates: nobody looked for vehicles", hint="this is a bug, please report it")
     (around,) = _answered([rgb], vehicles, look)
-    return weighed(seen, doubtful.score, around, long_side, look.vehicles)
+    return weighed(seen, doubtful.score, around, size_wh, look.vehicles)
 
 
 def _answered(pictures: list[NDArray[np.uint8]], detector: Detector, look: LookPlan) -> list[Detections]:

@@ -106,7 +106,7 @@ class DetectorLoop:
             same = next((one for one in self._equipment.values() if _sees_alike(one.config, config)), None)
             if same is not None and self._detectors is None:
                 # While a network is loaded no camera is looked at: those of cameras that did not change would be covered whole.
-                made = replace(Equipment.of(config, seeing=False), detectors=same.detectors)
+                made = replace(Equipment.of(config, seeing=False), detectors=same.detectors, vehicles=same.vehicles)
             else:
                 made = Equipment.of(config, None if self._detectors is None else self._detectors(config))
             # Networks have a clock of their own; for live it is this one.
@@ -141,7 +141,7 @@ class DetectorLoop:
 
 def _sees_alike(one: Config, other: Config) -> bool:
     """Whether two configurations load the same networks in the same way."""
-    return all(getattr(one, key) == getattr(other, key) for key in ("detect", "weights", "threads", "timeout_s"))
+    return all(getattr(one, key) == getattr(other, key) for key in ("detect", "preset", "weights", "threads", "timeout_s"))
 
 
 def message_of(epoch: int, observation: Observation) -> dict[str, Any]:

@@ -25,7 +25,7 @@ from anonymizer.detection.loading import PEOPLE_VEHICLES
 from anonymizer.detection.nms import middles_in
 from anonymizer.detection.onnx_network import OnnxNetwork
 from anonymizer.detection.vehicles import LABEL as VEHICLE
-from anonymizer.detection.vehicles import USUAL_TRUST, own_plates
+from anonymizer.detection.vehicles import own_plates, vehicle_trust
 from anonymizer.detection.yolo import YoloDetector
 from anonymizer.evaluation import LabelledPicture, Naming, load_data, rgb_of, rising_shares
 from anonymizer.evaluation.figures import Json
@@ -126,7 +126,7 @@ def share_in_vehicles(detector: Detector, pictures: Sequence[LabelledPicture]) -
         marked = [box.xyxy for box in boxes if box.label == "plate"]
         if marked:
             (seen,) = detector.detect([rgb])
-            sure = seen.xyxy[seen.score >= USUAL_TRUST.vehicle_score]
+            sure = seen.xyxy[seen.score >= vehicle_trust(0.5).vehicle_score]
             held += int(own_plates(sure, Detections.of(marked, [1.0] * len(marked), "plate")).any(axis=0).sum())
         plates += len(marked)
     return round(100 * held / max(plates, 1), 1)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from anonymizer.config import load_config
-from anonymizer.detection import USUAL_TRUST, WARY_TRUST, LookPlan, load_vehicles, observe
+from anonymizer.detection import LookPlan, load_vehicles, observe, vehicle_trust
 from anonymizer.detection.doubt import doubted
 from anonymizer.detection.vehicles import LABEL, weighed
 from anonymizer.equipment import Equipment
@@ -16,6 +19,7 @@ from anonymizer.geometry import Geometry
 from anonymizer.types import Detections, Picture
 from tests.conftest import SHARED, needs_shared
 
+USUAL_TRUST, WARY_TRUST = vehicle_trust(0.5), vehicle_trust(0.5, is_wary=True)
 SIDE = 1000  # of the picture: shares are thousandths
 CAR = (100, 100, 300, 300)
 HERE = (180, 240, 220, 256)  # in the car, 4 % of the picture wide
@@ -24,8 +28,8 @@ HERE = (180, 240, 220, 256)  # in the car, 4 % of the picture wide
 class Found:
     """A detector that finds the same in every picture, and counts them."""
 
-    def __init__(self, *found: Detections, error: Exception | None = None) -> None:
-        self.name, self.looks, self.error = "drawn", 0, error
+    def __init__(self, *found: Detections, error: Exception | None = None, takes_s: float = 0.0) -> None:
+        self.name, self.looks, self.error, self.takes_s = "drawn", 0, error, takes_s
         self.found = Detections.joined(found)
         self.labels = tuple(dict.fromkeys(self.found.label.tolist()))
 
@@ -33,6 +37,7 @@ class Found:
         self.looks += 1
         if self.error:
             raise self.error
+        time.sleep(self.takes_s)
         return [self.found for _ in pictures]
 
 
@@ -43,7 +48,7 @@ def plates(*boxes_and_scores):
 
 def scores_beside(seen, *vehicles, score=0.9, trust=USUAL_TRUST):
     around = Detections.of(vehicles, [score] * len(vehicles), LABEL) if vehicles else Detections.none()
-    return weighed(seen, doubted(seen, SIDE).score, around, SIDE, trust).score
+    return weighed(seen, doubted(seen, SIDE).score, around, (SIDE, SIDE), trust).score
 
 
 def apart(seen, trust=USUAL_TRUST):
@@ -94,8 +99,34 @@ def test_beside_the_road_unsure_plates_count_less_and_sure_ones_do_not():
 
 
 def test_a_plate_that_hides_its_vehicle_is_believed_as_before():
-    seen = plates(((0, 0, 100, 30), 0.3))
+    seen = plates(((300, 300, 400, 330), 0.3))
     assert scores_beside(seen) == pytest.approx(doubted(seen, SIDE).score)
+
+
+EDGES = [(2, 500, 42, 516), (500, 1, 540, 17), (958, 500, 998, 516), (500, 983, 540, 999)]
+
+
+@pytest.mark.parametrize("box", EDGES)
+def test_a_plate_whose_vehicle_the_picture_s_edge_may_have_cut_is_believed_as_before(box):
+    seen = plates((box, 0.3))
+    assert scores_beside(seen, CAR) == pytest.approx(doubted(seen, SIDE).score)
+    far = plates(((300, 500, 340, 516), 0.3))
+    assert scores_beside(far, CAR) == pytest.approx(apart(far))
+
+
+@pytest.mark.parametrize(("strictness", "share"), [(0.0, 0.45), (0.5, 0.45), (0.75, 0.725), (1.0, 1.0)])
+def test_nothing_speaks_against_a_plate_at_the_highest_strictness(strictness, share):
+    seen = plates(((300, 500, 340, 516), 0.3))
+    assert scores_beside(seen, trust=vehicle_trust(strictness)) == pytest.approx(share * doubted(seen, SIDE).score)
+    equipment = Equipment.of(load_config({"threads": 1, "strictness": strictness, "detect": ["plate"]}).config)
+    assert equipment.look.vehicles == vehicle_trust(strictness)
+
+
+def test_a_vehicle_never_makes_its_plate_count_less():
+    seen = plates((HERE, 0.59), (HERE, 0.7), ((150, 200, 220, 228), 0.3))
+    for at in range(len(seen)):
+        one = seen.where(np.arange(len(seen)) == at)
+        assert scores_beside(one, CAR) >= doubted(one, SIDE).score - 1e-6
 
 
 def test_faces_are_not_asked_about():
@@ -127,6 +158,43 @@ def test_a_frame_whose_vehicles_could_not_be_looked_for_has_failed(error):
     assert "broken" in seen.failure
 
 
+NONSENSE = [
+    pytest.param(Found(Detections.of([CAR], [0.9], LABEL), takes_s=5), 0.2, id="too-late"),
+    pytest.param(Found(Detections.of([CAR], [1.5], LABEL)), 30, id="score-beyond-1"),
+]
+
+
+@pytest.mark.parametrize(("vehicles", "deadline_s"), NONSENSE)
+def test_a_frame_whose_vehicles_are_nonsense_or_late_has_failed(vehicles, deadline_s):
+    seen = observe(PICTURE, [Found(plates((HERE, 0.1)))], replace(LOOK, deadline_s=deadline_s), vehicles=vehicles)
+    assert seen.detections is None
+    assert "drawn" in seen.failure
+
+
+def test_a_frame_whose_vehicles_nobody_looked_for_has_failed():
+    assert "vehicles" in observe(PICTURE, [Found(plates((HERE, 0.1)))], LOOK).failure
+    assert observe(PICTURE, [Found(plates((HERE, 0.8)))], LOOK).failure is None
+
+
+def test_a_run_asks_its_own_vehicles():
+    equipment = replace(Equipment.of(load_config({"threads": 1}).config), detectors=(Found(plates((HERE, 0.1))),))
+    for around in (Found(Detections.of([CAR], [0.9], LABEL)), Found()):
+        seen = replace(equipment, vehicles=around).observe(PICTURE)
+        assert around.looks == 1
+        assert seen.detections.score.tolist() == pytest.approx([0.4] if len(around.found) else apart(plates((HERE, 0.1))), abs=0.001)
+
+
+@pytest.mark.parametrize(("preset", "is_wary"), [("balanced", False), ("thorough", True)])
+def test_plates_are_returned_from_the_score_that_a_vehicle_can_make_enough(preset, is_wary):
+    equipment = Equipment.of(load_config({"threads": 1, "preset": preset}).config)
+    trust = vehicle_trust(0.5, is_wary=is_wary)
+    assert equipment.look.vehicles == trust
+    assert equipment.look.weak["plate"] == pytest.approx(equipment.policy.labels["plate"].weak_score / trust.most)
+    assert equipment.look.weak["face"] == pytest.approx(equipment.policy.labels["face"].weak_score / 2)
+    alone = equipment.for_picture((640, 480))
+    assert alone.look.weak["plate"] == pytest.approx(alone.policy.labels["plate"].weak_score / 2)
+
+
 SAID = [
     pytest.param({}, True, id="as-it-comes"),
     pytest.param({"preset": "thorough"}, True, id="thorough"),
@@ -138,7 +206,7 @@ SAID = [
 @pytest.mark.parametrize(("said", "has"), SAID)
 def test_who_looks_for_plates_in_videos_looks_for_vehicles(said, has):
     equipment = Equipment.of(load_config({"threads": 1, **said}).config)
-    assert (equipment.vehicles is not None, equipment.look.vehicles is not None, "vehicle" in equipment.hashes[1]) == (has,) * 3
+    assert (equipment.vehicles is not None, equipment.look.vehicles is not None, "people_vehicles" in equipment.hashes[1]) == (has,) * 3
     assert equipment.for_picture((640, 480)).look.vehicles is None
 
 

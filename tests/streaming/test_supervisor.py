@@ -16,6 +16,7 @@ import pytest
 from anonymizer.cameras.loading import load_cameras, streaming_from
 from anonymizer.cameras.settings import Push, Server, Streaming
 from anonymizer.config import load_config
+from anonymizer.equipment import Equipment
 from anonymizer.errors import ConfigError
 from anonymizer.ipc.channel import Channel
 from anonymizer.ipc.process import Watched
@@ -262,6 +263,19 @@ def test_networks_are_loaded_once_for_cameras_that_differ_in_something_else(monk
     second = loop._equipment_for(configs[1])
     assert second.detectors == first.detectors
     assert second.look == first.look
+    for end in (ours, theirs):
+        end.close()
+
+
+@pytest.mark.parametrize("presets", [("balanced", "thorough"), ("fast", "balanced"), ("thorough", "balanced"), ("balanced", "balanced")])
+def test_every_camera_has_the_networks_of_its_own_preset(presets: tuple[str, str]) -> None:
+    ours, theirs = Channel.pair()
+    loop = detecting.DetectorLoop(theirs)
+    for at, preset in enumerate(presets):
+        config = load_config({"preset": preset, "threads": 1, "zones": [f"0,0,9,{at + 9}"]}).config
+        made, alone = loop._equipment_for(config), Equipment.of(config)
+        assert [one.name for one in made.detectors] == [one.name for one in alone.detectors]
+        assert (made.vehicles is None) == (alone.vehicles is None) == (preset == "fast")
     for end in (ours, theirs):
         end.close()
 
