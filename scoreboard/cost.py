@@ -32,7 +32,7 @@ from scoreboard.entrants import Entrant
 FRAME_WH = (1280, 720)
 # Boxes below are not decoded: a program that runs does not ask for them.
 _LOWEST_SCORE = 0.1
-_LOOKS = 2
+_LOOKS = 3  # as many as take turns (`Turns`): of two the large one would be half
 _FRAME_TIME = Fraction(1, 25)
 
 
@@ -96,7 +96,7 @@ def _picture(frame: Frame, equipment: Equipment) -> Picture:
 def timed(programs: Mapping[str, Callable[[], object]], rounds: int) -> Json:
     """Milliseconds of processor time of a look of each, the median and the best of all rounds.
 
-    Of two looks in each round, which may take turns, after one that is not counted.
+    Of three looks in each round, which may take turns, after one that is not counted.
     """
     cv2.setNumThreads(1)
     spent_ms: dict[str, list[float]] = {name: [] for name in programs}

@@ -119,4 +119,4 @@ def test_a_preset_whose_frames_share_its_looks_is_timed_as_in_a_video_too() -> N
     assert list(programs) == ["balanced", "balanced in a video"]
     timed(programs, 2)
     # Alone a picture gets both looks, in a video the first frame alone does.
-    assert shown == [2, 2, 2, 2, 1, 1] + [2, 2, 2, 1, 1, 1] * 2
+    assert shown == [2, 2, 2, 2, 2, 1, 1, 1] + [2, 2, 2, 2, 1, 1, 1, 1] * 2
