@@ -175,8 +175,11 @@ class Equipment:
     @property
     def hashes(self) -> tuple[str, dict[str, str]]:
         """The configuration's hash, and each label's weights'; those that find vehicles, which are no label, stand under their name."""
-        beside = {vehicles_card().name: vehicles_card().sha256} if self.look.vehicles else {}
-        return config_hash(self.config), {**beside, **weights_sha256(self.labels, self.config.weights)}
+        hashes = weights_sha256(self.labels, self.config.weights)
+        if self.look.vehicles is not None:
+            card = vehicles_card()
+            hashes = {card.name: card.sha256, **hashes}
+        return config_hash(self.config), hashes
 
     @property
     def labels(self) -> tuple[str, ...]:

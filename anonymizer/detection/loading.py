@@ -8,7 +8,6 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from anonymizer.detection import vehicles
 from anonymizer.detection.canary import FOREIGN_MIN_IOU, canary, require_canary, require_head
 from anonymizer.detection.detector import Detector
 from anonymizer.detection.heads import HeadDetector
@@ -17,6 +16,7 @@ from anonymizer.detection.onnx_network import OnnxNetwork
 from anonymizer.detection.open_vocabulary import how_to_tell
 from anonymizer.detection.session import TIMEOUT_S
 from anonymizer.detection.thresholds import Thresholds, thresholds_for
+from anonymizer.detection.vehicles import LABEL as VEHICLE
 from anonymizer.detection.yolo import Network, YoloDetector
 from anonymizer.errors import ConfigError, ModelError
 from anonymizer.regular import read_regular
@@ -134,9 +134,14 @@ def _shipped(card: ModelCard, wanted: Sequence[str], threads: int | None, timeou
 def _heads_and_vehicles(card: ModelCard, threads: int | None, timeout_s: float) -> tuple[Detector, Detector]:
     """The detectors of one network, which shows by a head that it sees: no vehicle is in the canary."""
     network = OnnxNetwork(verify(card), card.name, threads=threads, timeout_s=timeout_s)
-    heads = HeadDetector(YoloDetector(network, {"person": [0]}))
+    heads, vehicles = heads_and_vehicles_of(network)
     require_head(heads, timeout_s)
-    return heads, YoloDetector(network, {vehicles.LABEL: [1]})
+    return heads, vehicles
+
+
+def heads_and_vehicles_of(network: Network) -> tuple[Detector, Detector]:
+    """What finds heads and what finds vehicles, with a network that `training.people_vehicles` made."""
+    return HeadDetector(YoloDetector(network, {"person": [0]})), YoloDetector(network, {VEHICLE: [1]})
 
 
 def _foreign(path: Path, wanted: Sequence[str], threads: int | None, timeout_s: float) -> Detector:

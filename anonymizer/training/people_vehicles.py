@@ -17,18 +17,18 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from anonymizer.detection import Detector
-from anonymizer.detection.heads import LABEL, HeadDetector
-from anonymizer.detection.loading import PEOPLE_VEHICLES
+from anonymizer.detection.heads import LABEL
+from anonymizer.detection.loading import PEOPLE_VEHICLES, heads_and_vehicles_of
 from anonymizer.detection.nms import middles_in
 from anonymizer.detection.onnx_network import OnnxNetwork
-from anonymizer.detection.vehicles import LABEL as VEHICLE
 from anonymizer.detection.vehicles import own_plates, vehicle_trust
-from anonymizer.detection.yolo import YoloDetector
 from anonymizer.evaluation import LabelledPicture, Naming, load_data, rgb_of, rising_shares
 from anonymizer.evaluation.figures import Json
+from anonymizer.evaluation.shifts import Rgb
 from anonymizer.training.export import halved
 from anonymizer.types import Detections
 
@@ -97,9 +97,7 @@ def measured(detector: Detector, pictures: Sequence[LabelledPicture]) -> Json:
     right: list[float] = []
     faces = held = empty = empty_heads = 0
     for picture in pictures:
-        rgb = rgb_of(picture.path)
-        boxes = picture.boxes_in((rgb.shape[1], rgb.shape[0]), (rgb.shape[1], rgb.shape[0]))
-        marked = np.array([box.xyxy for box in boxes if box.label == "face"], np.float32).reshape(-1, 4)
+        rgb, marked = _marked(picture, "face")
         (seen,) = detector.detect([rgb])
         holds = middles_in(seen.xyxy, marked)
         sure = seen.score >= NORMAL_SCORE
@@ -121,15 +119,20 @@ def share_in_vehicles(detector: Detector, pictures: Sequence[LabelledPicture]) -
     """The percentage of marked plates that lie in a vehicle of the usual score, where its plate may be."""
     plates = held = 0
     for picture in pictures:
-        rgb = rgb_of(picture.path)
-        boxes = picture.boxes_in((rgb.shape[1], rgb.shape[0]), (rgb.shape[1], rgb.shape[0]))
-        marked = [box.xyxy for box in boxes if box.label == "plate"]
-        if marked:
+        rgb, marked = _marked(picture, "plate")
+        if len(marked):
             (seen,) = detector.detect([rgb])
             sure = seen.xyxy[seen.score >= vehicle_trust(0.5).vehicle_score]
             held += int(own_plates(sure, Detections.of(marked, [1.0] * len(marked), "plate")).any(axis=0).sum())
         plates += len(marked)
     return round(100 * held / max(plates, 1), 1)
+
+
+def _marked(picture: LabelledPicture, label: str) -> tuple[Rgb, NDArray[np.float32]]:
+    """A picture, and what is marked in it as that label [N, 4]."""
+    rgb = rgb_of(picture.path)
+    size_wh = (rgb.shape[1], rgb.shape[0])
+    return rgb, np.array([box.xyxy for box in picture.boxes_in(size_wh, size_wh) if box.label == label], np.float32).reshape(-1, 4)
 
 
 def card_of(model: bytes, figures: Json) -> Json:
@@ -163,8 +166,9 @@ def main() -> None:
     args.onnx.write_bytes(model)
     network = OnnxNetwork(model, args.onnx.name)
     pictures = load_data(args.data, Naming(("face", "plate")), "yolo").pictures
-    figures = measured(HeadDetector(YoloDetector(network, {"person": [0]})), pictures)
-    figures["plates_in_a_vehicle_percent"] = share_in_vehicles(YoloDetector(network, {VEHICLE: [1]}), pictures)
+    heads, vehicles = heads_and_vehicles_of(network)
+    figures = measured(heads, pictures)
+    figures["plates_in_a_vehicle_percent"] = share_in_vehicles(vehicles, pictures)
     args.onnx.with_suffix(".json").write_text(json.dumps(card_of(model, figures), indent=1) + "\n")
     print(json.dumps(figures))
 

@@ -17,19 +17,7 @@ from anonymizer.equipment import Equipment
 from anonymizer.geometry import Geometry
 from anonymizer.tracking import glimpse_of
 from anonymizer.types import Detections, Picture
-
-
-class Found:
-    """A detector that finds the same in every picture."""
-
-    name = "drawn"
-
-    def __init__(self, *found: Detections) -> None:
-        self.found = Detections.joined(found)
-        self.labels = tuple(dict.fromkeys(self.found.label.tolist()))
-
-    def detect(self, pictures):
-        return [self.found for _ in pictures]
+from tests.detection.found import Found
 
 
 @pytest.fixture(scope="module")

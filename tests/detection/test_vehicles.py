@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import replace
 
 import numpy as np
@@ -18,27 +17,12 @@ from anonymizer.evaluation import rgb_of
 from anonymizer.geometry import Geometry
 from anonymizer.types import Detections, Picture
 from tests.conftest import SHARED, needs_shared
+from tests.detection.found import Found
 
 USUAL_TRUST, WARY_TRUST = vehicle_trust(0.5), vehicle_trust(0.5, is_wary=True)
 SIDE = 1000  # of the picture: shares are thousandths
 CAR = (100, 100, 300, 300)
 HERE = (180, 240, 220, 256)  # in the car, 4 % of the picture wide
-
-
-class Found:
-    """A detector that finds the same in every picture, and counts them."""
-
-    def __init__(self, *found: Detections, error: Exception | None = None, takes_s: float = 0.0) -> None:
-        self.name, self.looks, self.error, self.takes_s = "drawn", 0, error, takes_s
-        self.found = Detections.joined(found)
-        self.labels = tuple(dict.fromkeys(self.found.label.tolist()))
-
-    def detect(self, pictures):
-        self.looks += 1
-        if self.error:
-            raise self.error
-        time.sleep(self.takes_s)
-        return [self.found for _ in pictures]
 
 
 def plates(*boxes_and_scores):
